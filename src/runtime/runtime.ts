@@ -144,11 +144,12 @@ export interface Socket {
   end(): void;
   /** Closes at once; `onClose` follows. */
   destroy(): void;
-  /** The owner's callbacks, set before the first turn ends. Chunks belong to the receiver. */
+  /** The owner's callbacks, set before the first turn ends. */
   setHandlers(handlers: SocketHandlers): void;
 }
 
 export interface SocketHandlers {
+  /** The chunk may be read until this returns: its memory serves the next read. */
   onData(chunk: Buffer): void;
   /** `bufferedBytes` has come down to 0 after a write that was buffered. */
   onDrain(): void;

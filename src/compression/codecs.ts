@@ -1,0 +1,75 @@
+import { MalformedError } from '../base/byte-reader.ts';
+import type { CodecImplementation } from './codec.ts';
+import { CompressionType, compressionName, isCompressionType } from './compression-type.ts';
+import { nativeGzip } from './gzip.ts';
+import { nativeLz4, portableLz4 } from './lz4-frame.ts';
+import { nativeSnappy, portableSnappy } from './snappy.ts';
+import { loadPortableZstd, nativeZstd } from './zstd.ts';
+
+/** The levels that a codec knows, as Kafka's `compression.<codec>.level` counts them. */
+export interface CompressionLevels {
+  readonly min: number;
+  readonly max: number;
+  readonly default: number;
+}
+
+export const COMPRESSION_LEVELS: ReadonlyMap<CompressionType, CompressionLevels> = new Map([
+  [CompressionType.GZIP, { min: 1, max: 9, default: -1 }],
+  [CompressionType.LZ4, { min: 1, max: 17, default: 9 }],
+  [CompressionType.ZSTD, { min: -131072, max: 22, default: 3 }],
+]);
+
+/** Messages of the format v0 write the checksum in LZ4 frame headers in a way of their own. */
+const MAGIC_V0 = 0;
+
+const NO_COMPRESSION: CodecImplementation = {
+  compress: input => input,
+  decompress: input => input,
+};
+
+const lz4 = nativeLz4 ?? portableLz4;
+
+/** Where the Node has no zstd, {@link prepareCodecs} fills its place: WebAssembly does not load synchronously. */
+const codecs: (CodecImplementation | undefined)[] = [
+  NO_COMPRESSION,
+  nativeGzip,
+  nativeSnappy ?? portableSnappy,
+  lz4,
+  nativeZstd,
+];
+
+/**
+ * Loads what cannot be loaded synchronously (zstd before Node 22.15). To be awaited once at start-up: until then zstd
+ * fails in such a Node.
+ */
+export async function prepareCodecs(): Promise<void> {
+  codecs[CompressionType.ZSTD] ??= await loadPortableZstd();
+}
+
+function codec(type: CompressionType): CodecImplementation {
+  const found = codecs[type];
+  if (found !== undefined) return found;
+  if (isCompressionType(type))
+    throw new Error(`${compressionName(type)} is not loaded: prepareCodecs() was not awaited`);
+  throw new MalformedError(`there is no codec with id ${type}`);
+}
+
+/**
+ * Compresses `input`, as the message format `magic` does. `level` as the codec counts it, its own default if absent;
+ * an implementation with fewer levels takes the nearest it has. The result may be `input` itself (for NONE).
+ */
+export function compress(type: CompressionType, input: Buffer, level?: number, magic = 2): Buffer {
+  if (type === CompressionType.LZ4 && magic === MAGIC_V0) return lz4.compress(input, level, 'with-magic');
+  return codec(type).compress(input, level);
+}
+
+/**
+ * Decompresses `input`. Throws `MalformedError` if there is no such codec, if the input is corrupt, or if it would take
+ * more than `maxOutputBytes`; not more than that is ever allocated for the output. The result may be `input` itself
+ * (for NONE).
+ */
+export function decompress(type: CompressionType, input: Buffer, maxOutputBytes: number, magic = 2): Buffer {
+  if (type === CompressionType.LZ4 && magic === MAGIC_V0)
+    return lz4.decompress(input, maxOutputBytes, 'with-magic');
+  return codec(type).decompress(input, maxOutputBytes);
+}

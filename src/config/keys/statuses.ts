@@ -1,0 +1,40 @@
+import { type KeyOptions, noEffect, refused } from '../key-definition.ts';
+
+/* Why keys do nothing, or must keep their default. Spread into the options of a key. */
+
+type Status = Pick<KeyOptions, 'status'>;
+
+export const CLUSTER: Status = {
+  status: noEffect('it is about several nodes; this version runs broker and controller in one node'),
+};
+export const INTERNAL: Status = {
+  status: noEffect("it tunes the inner workings of Apache Kafka's own implementation"),
+};
+export const TURN: Status = {
+  status: noEffect('the records of one turn of the event loop are written together'),
+};
+export const THREADS: Status = {
+  status: noEffect('one event loop handles all requests; there is no pool of threads to size'),
+};
+export const NO_PURGATORY: Status = {
+  status: noEffect('waiting requests are removed as soon as they complete; there is nothing to purge'),
+};
+export const METRICS: Status = { status: noEffect('this version publishes no metrics') };
+export const NO_QUOTAS: Status = { status: noEffect('this version has no quotas') };
+export const REFUSED_QUOTAS: Status = { status: refused('this version has no quotas') };
+export const NO_TRANSACTIONS: Status = { status: noEffect('this version does not serve transactions') };
+export const NO_SHARE_GROUPS: Status = { status: noEffect('this version does not serve share groups') };
+export const NO_STREAMS_GROUPS: Status = { status: noEffect('this version does not serve streams groups') };
+export const NO_CONSUMER_GROUPS: Status = {
+  status: noEffect('this version serves groups of the classic protocol only'),
+};
+export const NO_TIERED_STORAGE: Status = { status: noEffect('this version has no tiered storage') };
+export const REFUSED_TIERED_STORAGE: Status = { status: refused('this version has no tiered storage') };
+export const NO_TLS: Status = { status: noEffect('this version has no TLS listeners') };
+export const REFUSED_TLS: Status = { status: refused('this version has no TLS listeners') };
+export const NO_SASL: Status = { status: noEffect('this version has no SASL listeners') };
+export const REFUSED_SASL: Status = { status: refused('this version has no SASL listeners') };
+export const NO_CLEANER: Status = { status: noEffect('this version does not compact logs') };
+export const JAVA_CLASS: Status = {
+  status: refused('classes for the Java virtual machine cannot be loaded'),
+};

@@ -1,0 +1,150 @@
+import { atLeast } from '../validators.ts';
+import { boolean, className, int, type KeyDefinition, long, refused, string } from '../key-definition.ts';
+import { CLUSTER, JAVA_CLASS, NO_PURGATORY } from './statuses.ts';
+
+/** The creation of topics, and how they are replicated. */
+export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
+  boolean(
+    'auto.create.topics.enable',
+    true,
+    'HIGH',
+    'Whether a topic is created when a client asks for one that is missing.',
+  ),
+  boolean('delete.topic.enable', true, 'HIGH', 'Whether topics may be deleted.'),
+  int('num.partitions', 1, 'MEDIUM', 'Partitions of a topic that is created without a number of its own.', {
+    check: atLeast(1),
+  }),
+  int(
+    'default.replication.factor',
+    1,
+    'MEDIUM',
+    'Replicas of a topic that is created without a number of its own.',
+  ),
+  int(
+    'min.insync.replicas',
+    1,
+    'HIGH',
+    'Replicas that must be in sync for a write with acks=all to be taken.',
+    { check: atLeast(1) },
+  ),
+  boolean(
+    'unclean.leader.election.enable',
+    false,
+    'HIGH',
+    'Whether a replica that is not in sync may become leader when no other can, at the cost of records.',
+  ),
+  className(
+    'create.topic.policy.class.name',
+    null,
+    'LOW',
+    'A class that decides which topics may be created.',
+    JAVA_CLASS,
+  ),
+  className(
+    'alter.config.policy.class.name',
+    null,
+    'LOW',
+    'A class that decides which configurations may be set.',
+    JAVA_CLASS,
+  ),
+  int('num.replica.fetchers', 1, 'HIGH', 'Fetchers for each broker that is followed.', {
+    check: atLeast(1),
+    ...CLUSTER,
+  }),
+  long(
+    'replica.lag.time.max.ms',
+    30000,
+    'HIGH',
+    'Time in ms after which a follower that is behind is out of sync.',
+    CLUSTER,
+  ),
+  int(
+    'replica.socket.timeout.ms',
+    30000,
+    'HIGH',
+    'Time in ms that a follower waits for an answer of its leader.',
+    CLUSTER,
+  ),
+  int(
+    'replica.socket.receive.buffer.bytes',
+    65536,
+    'HIGH',
+    'Size in bytes of the receive buffer of a follower.',
+    CLUSTER,
+  ),
+  int('replica.fetch.max.bytes', 1048576, 'MEDIUM', 'Bytes of one partition that a follower asks for.', {
+    check: atLeast(0),
+    ...CLUSTER,
+  }),
+  int(
+    'replica.fetch.wait.max.ms',
+    500,
+    'HIGH',
+    'Longest time in ms that a leader waits before it answers a follower.',
+    CLUSTER,
+  ),
+  int(
+    'replica.fetch.min.bytes',
+    1,
+    'HIGH',
+    'Bytes that a leader waits for before it answers a follower.',
+    CLUSTER,
+  ),
+  int(
+    'replica.fetch.response.max.bytes',
+    10485760,
+    'MEDIUM',
+    'Bytes of one answer that a follower asks for.',
+    {
+      check: atLeast(0),
+      ...CLUSTER,
+    },
+  ),
+  int('replica.fetch.backoff.ms', 1000, 'MEDIUM', 'Time in ms that a follower waits after a failure.', {
+    check: atLeast(0),
+    ...CLUSTER,
+  }),
+  long(
+    'replica.high.watermark.checkpoint.interval.ms',
+    5000,
+    'HIGH',
+    'Time in ms between two writes of the high watermarks of all logs.',
+  ),
+  string(
+    'replica.selector.class',
+    null,
+    'MEDIUM',
+    'A class that chooses the replica that a consumer reads from.',
+    {
+      status: refused('this version has consumers read from the leader only'),
+    },
+  ),
+  boolean(
+    'follower.fetch.last.tiered.offset.enable',
+    false,
+    'MEDIUM',
+    'Whether a new follower begins where tiered storage ends.',
+    CLUSTER,
+  ),
+  int(
+    'fetch.purgatory.purge.interval.requests',
+    1000,
+    'MEDIUM',
+    'Completed fetches kept before a purge.',
+    NO_PURGATORY,
+  ),
+  int(
+    'producer.purgatory.purge.interval.requests',
+    1000,
+    'MEDIUM',
+    'Completed produces kept before a purge.',
+    NO_PURGATORY,
+  ),
+  int(
+    'delete.records.purgatory.purge.interval.requests',
+    1,
+    'MEDIUM',
+    'Completed deletions kept before a purge.',
+    NO_PURGATORY,
+  ),
+];

@@ -1,0 +1,313 @@
+import type { BrokerEpoch, Int64, Offset } from '../base/int64.ts';
+import type { Uuid } from '../base/uuid.ts';
+import type { BrokerRegistration } from '../metadata/broker-registration.ts';
+import type { MetadataImage } from '../metadata/metadata-image.ts';
+import { type MetadataRecord, type MetadataRecordData, metadataRecord } from '../metadata/metadata-record.ts';
+import { metadataVersionSupports, recordVersions } from '../metadata/metadata-version.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
+import type { BrokerHeartbeatRequest } from '../protocol/messages/63-broker-heartbeat.ts';
+import type { BrokerRegistrationRequest } from '../protocol/messages/62-broker-registration.ts';
+import type { ControllerRegistrationRequest } from '../protocol/messages/70-controller-registration.ts';
+import type { BrokerHeartbeatManager } from './broker-heartbeat-manager.ts';
+import { atomicResult, type ControllerResult, splittableResult } from './controller-result.ts';
+import { checkFeatures } from './feature-check.ts';
+import type { ReplicationControlManager } from './replication-control-manager.ts';
+
+export interface BrokerHeartbeatReply {
+  /** Whether the broker has read its own registration. */
+  readonly isCaughtUp: boolean;
+  readonly isFenced: boolean;
+  readonly inControlledShutdown: boolean;
+  readonly shouldShutDown: boolean;
+}
+
+export interface ClusterControlOptions {
+  readonly nodeId: number;
+  readonly clusterId: string;
+}
+
+/**
+ * Registration and life of the nodes. A broker goes through
+ *
+ * ```
+ * FENCED              -> UNFENCED             it has read its own registration and does not want to be fenced
+ * UNFENCED            -> FENCED               it wants to, or was not heard of for a session
+ * UNFENCED            -> CONTROLLED_SHUTDOWN  it wants to stop, and leads partitions
+ * UNFENCED, FENCED    -> SHUTDOWN_NOW         it wants to stop, and leads none
+ * CONTROLLED_SHUTDOWN -> SHUTDOWN_NOW         it leads none, and the others know
+ * ```
+ *
+ * SHUTDOWN_NOW is FENCED with the word that it may stop.
+ */
+export class ClusterControlManager {
+  private readonly options: ClusterControlOptions;
+  private readonly heartbeats: BrokerHeartbeatManager;
+  private readonly replication: ReplicationControlManager;
+
+  constructor(
+    options: ClusterControlOptions,
+    heartbeats: BrokerHeartbeatManager,
+    replication: ReplicationControlManager,
+  ) {
+    this.options = options;
+    this.heartbeats = heartbeats;
+    this.replication = replication;
+  }
+
+  /**
+   * Registers a life of a broker, fenced. `offset` is that of the next record to be written: it becomes the broker's
+   * epoch. Errors: INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION while an earlier process with that id has a
+   * session, UNSUPPORTED_VERSION if it cannot live with a feature level, INVALID_REGISTRATION for its directories.
+   */
+  registerBroker(
+    image: MetadataImage,
+    request: BrokerRegistrationRequest,
+    offset: Offset,
+    nowMs: number,
+  ): ControllerResult<BrokerEpoch> {
+    const { brokerId, incarnationId } = request;
+    if (request.clusterId !== this.options.clusterId) {
+      const text = `expected cluster id ${this.options.clusterId}, but broker ${brokerId} has ${request.clusterId}`;
+      throw new KafkaError(Errors.INCONSISTENT_CLUSTER_ID, text);
+    }
+    const existing = image.cluster.broker(brokerId);
+    this.checkDuplicate(existing, incarnationId, nowMs);
+    if (request.isMigratingZkBroker) {
+      throw new KafkaError(Errors.INVALID_REGISTRATION, 'brokers of a ZooKeeper cluster cannot be taken in');
+    }
+    checkFeatures(image.features, request.features, `broker ${brokerId}`);
+    this.checkDirectories(image, request);
+
+    const sameLife = existing !== undefined && existing.incarnationId === incarnationId;
+    const epoch: BrokerEpoch = sameLife ? existing.epoch : (offset as Int64);
+    let records: MetadataRecord[] = [];
+    if (existing !== undefined && !sameLife && request.previousBrokerEpoch !== existing.epoch) {
+      // It did not say good-bye: what its disk had not flushed may be gone.
+      records = this.replication.leaderAndIsrUpdates(image, { uncleanShutdown: brokerId });
+    } else if (existing !== undefined && !sameLife && !existing.fenced) {
+      records = this.replication.leaderAndIsrUpdates(image, { brokerToRemove: brokerId });
+    }
+    const { metadataVersion } = image.features;
+    const version = recordVersions.registerBroker(metadataVersion);
+    const data: MetadataRecordData<'RegisterBrokerRecord'> = {
+      brokerId,
+      isMigratingZkBroker: false,
+      incarnationId,
+      brokerEpoch: epoch,
+      endPoints: request.listeners.map(listener => ({ ...listener })),
+      features: request.features.map(feature => ({ ...feature })),
+      rack: request.rack,
+      fenced: sameLife ? existing.fenced : true,
+      inControlledShutdown: sameLife ? existing.inControlledShutdown : false,
+      logDirs: metadataVersionSupports.directoryAssignment(metadataVersion) ? [...request.logDirs] : [],
+      cordonedLogDirs: null,
+    };
+    records.push(metadataRecord('RegisterBrokerRecord', data, version));
+    this.heartbeats.touch(brokerId, epoch, nowMs);
+    // Should only the first batches of many be written, the broker finds its partitions without it and tries again.
+    return splittableResult(records, epoch);
+  }
+
+  /** Takes a fenced broker out of the cluster, or one that is gone. BROKER_ID_NOT_REGISTERED. */
+  unregisterBroker(image: MetadataImage, brokerId: number): ControllerResult<void> {
+    const broker = image.cluster.broker(brokerId);
+    if (broker === undefined) {
+      throw new KafkaError(Errors.BROKER_ID_NOT_REGISTERED, `broker ${brokerId} is not registered`);
+    }
+    const records = this.replication.leaderAndIsrUpdates(image, { brokerToRemove: brokerId });
+    records.push(metadataRecord('UnregisterBrokerRecord', { brokerId, brokerEpoch: broker.epoch }));
+    this.heartbeats.remove(brokerId);
+    return splittableResult(records, undefined);
+  }
+
+  registerController(image: MetadataImage, request: ControllerRegistrationRequest): ControllerResult<void> {
+    const { metadataVersion } = image.features;
+    if (!metadataVersionSupports.controllerRegistration(metadataVersion)) {
+      throw new KafkaError(
+        Errors.UNSUPPORTED_VERSION,
+        `controllers cannot register at metadata.version ${metadataVersion}`,
+      );
+    }
+    checkFeatures(image.features, request.features, `controller ${request.controllerId}`);
+    const record = metadataRecord('RegisterControllerRecord', {
+      controllerId: request.controllerId,
+      incarnationId: request.incarnationId,
+      zkMigrationReady: false,
+      endPoints: request.listeners.map(listener => ({ ...listener })),
+      features: request.features.map(feature => ({ ...feature })),
+    });
+    return atomicResult([record], undefined);
+  }
+
+  /** BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. `offset` is that of the next record to be written. */
+  processBrokerHeartbeat(
+    image: MetadataImage,
+    request: BrokerHeartbeatRequest,
+    offset: Offset,
+    nowMs: number,
+  ): ControllerResult<BrokerHeartbeatReply> {
+    const broker = checkBrokerEpoch(image, request.brokerId, request.brokerEpoch);
+    this.heartbeats.touch(broker.id, broker.epoch, nowMs, request.currentMetadataOffset);
+    let records: MetadataRecord[] = [...this.directoryChanges(image, broker, request)];
+    const next = this.nextState(image, broker, request);
+    const isFenced = next === 'FENCED' || next === 'SHUTDOWN_NOW';
+    if (isFenced && !broker.fenced) records = records.concat(this.fence(image, broker));
+    if (next === 'UNFENCED' && broker.fenced) records = records.concat(this.unfence(image, broker));
+    if (next === 'CONTROLLED_SHUTDOWN') {
+      if (!broker.inControlledShutdown) {
+        records.push(registrationChange(broker, { inControlledShutdown: 1 }));
+        records = records.concat(this.replication.leaderAndIsrUpdates(image, { brokerToRemove: broker.id }));
+      }
+      // Others must have heard where the leaders went: the last of the records above.
+      this.heartbeats.maintainControlledShutdown(broker.id, records.length > 0 ? offset : -1);
+    }
+    const reply = {
+      isCaughtUp: request.currentMetadataOffset >= broker.epoch,
+      isFenced,
+      inControlledShutdown: next === 'CONTROLLED_SHUTDOWN',
+      shouldShutDown: next === 'SHUTDOWN_NOW',
+    };
+    return splittableResult(records, reply);
+  }
+
+  /** Fences a broker that was not heard of. This node's own broker lives and dies with the controller: never. */
+  fenceStaleBroker(image: MetadataImage, nowMs: number): ControllerResult<number | undefined> {
+    const unfenced = [...image.cluster.brokers.values()].filter(
+      broker => !broker.fenced && broker.id !== this.options.nodeId,
+    );
+    for (const id of this.heartbeats.stale(
+      unfenced.map(broker => broker.id),
+      nowMs,
+    )) {
+      return splittableResult(this.fence(image, image.cluster.broker(id)!), id);
+    }
+    return splittableResult([], undefined);
+  }
+
+  /** A new controller has heard of nobody: every broker of the image gets a session. */
+  startSessions(image: MetadataImage, nowMs: number): void {
+    this.heartbeats.clear();
+    for (const broker of image.cluster.brokers.values()) {
+      if (!broker.fenced) this.heartbeats.touch(broker.id, broker.epoch, nowMs);
+    }
+  }
+
+  private nextState(
+    image: MetadataImage,
+    broker: BrokerRegistration,
+    request: BrokerHeartbeatRequest,
+  ): 'FENCED' | 'UNFENCED' | 'CONTROLLED_SHUTDOWN' | 'SHUTDOWN_NOW' {
+    if (broker.fenced) {
+      if (request.wantShutDown) return 'SHUTDOWN_NOW';
+      return !request.wantFence && request.currentMetadataOffset >= broker.epoch ? 'UNFENCED' : 'FENCED';
+    }
+    if (broker.inControlledShutdown) {
+      const others = [...image.cluster.brokers.values()]
+        .filter(other => !other.fenced)
+        .map(other => other.id);
+      const done =
+        !this.replication.hasLeaderships(image, broker.id) && this.heartbeats.mayShutDown(broker.id, others);
+      return done ? 'SHUTDOWN_NOW' : 'CONTROLLED_SHUTDOWN';
+    }
+    if (request.wantShutDown) {
+      return this.replication.hasLeaderships(image, broker.id) ? 'CONTROLLED_SHUTDOWN' : 'SHUTDOWN_NOW';
+    }
+    return request.wantFence ? 'FENCED' : 'UNFENCED';
+  }
+
+  private fence(image: MetadataImage, broker: BrokerRegistration): MetadataRecord[] {
+    return [
+      ...this.replication.leaderAndIsrUpdates(image, { brokerToRemove: broker.id }),
+      registrationChange(broker, { fenced: 1 }),
+    ];
+  }
+
+  private unfence(image: MetadataImage, broker: BrokerRegistration): MetadataRecord[] {
+    return [
+      registrationChange(broker, { fenced: -1 }),
+      ...this.replication.leaderAndIsrUpdates(image, { brokerToAdd: broker.id }),
+    ];
+  }
+
+  /** Directories that went offline take their replicas with them; cordoned ones only get no new replicas. */
+  private *directoryChanges(
+    image: MetadataImage,
+    broker: BrokerRegistration,
+    request: BrokerHeartbeatRequest,
+  ): Iterable<MetadataRecord> {
+    const offline = new Set(request.offlineLogDirs.filter(id => broker.directories.includes(id)));
+    if (offline.size > 0) {
+      const online = broker.directories.filter(id => !offline.has(id));
+      // A record without directories would say nothing: a broker that lost all of them stops by itself.
+      if (online.length > 0) yield registrationChange(broker, { logDirs: online }, 2);
+      yield* this.replication.leaderAndIsrUpdates(image, { brokerToRemove: broker.id, directories: offline });
+    }
+    const { cordonedLogDirs } = request;
+    if (cordonedLogDirs === null || !metadataVersionSupports.cordonedLogDirs(image.features.metadataVersion))
+      return;
+    const sorted = [...cordonedLogDirs].sort();
+    if (sorted.join() !== broker.cordonedDirectories?.join()) {
+      yield registrationChange(broker, { cordonedLogDirs: sorted }, 3);
+    }
+  }
+
+  private checkDuplicate(existing: BrokerRegistration | undefined, incarnationId: Uuid, nowMs: number): void {
+    if (existing === undefined || existing.incarnationId === incarnationId) return;
+    // The controller's own node cannot live twice: its directories are locked. So a restart need not wait.
+    if (existing.id === this.options.nodeId) return;
+    if (!this.heartbeats.hasValidSession(existing.id, existing.epoch, nowMs)) return;
+    const text = `broker ${existing.id} is registered by another process, whose session has not ended`;
+    throw new KafkaError(Errors.DUPLICATE_BROKER_REGISTRATION, text);
+  }
+
+  private checkDirectories(image: MetadataImage, request: BrokerRegistrationRequest): void {
+    const { brokerId, logDirs } = request;
+    if (!metadataVersionSupports.directoryAssignment(image.features.metadataVersion)) return;
+    const invalid = (text: string): KafkaError => new KafkaError(Errors.INVALID_REGISTRATION, text);
+    if (logDirs.length === 0) throw invalid(`broker ${brokerId} names no log directories`);
+    if (new Set(logDirs).size < logDirs.length)
+      throw invalid(`broker ${brokerId} names a log directory twice`);
+    for (const other of image.cluster.brokers.values()) {
+      const shared = other.id === brokerId ? undefined : logDirs.find(id => other.directories.includes(id));
+      if (shared !== undefined) {
+        throw invalid(
+          `broker ${brokerId} names log directory ${shared}, which belongs to broker ${other.id}`,
+        );
+      }
+    }
+  }
+}
+
+/** The registration, if the broker is in the life that it says. BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. */
+export function checkBrokerEpoch(
+  image: MetadataImage,
+  brokerId: number,
+  epoch: BrokerEpoch,
+): BrokerRegistration {
+  const broker = image.cluster.broker(brokerId);
+  if (broker === undefined) {
+    throw new KafkaError(Errors.BROKER_ID_NOT_REGISTERED, `broker ${brokerId} is not registered`);
+  }
+  if (broker.epoch !== epoch) {
+    const text = `broker ${brokerId} has epoch ${broker.epoch}, the request says ${epoch}`;
+    throw new KafkaError(Errors.STALE_BROKER_EPOCH, text);
+  }
+  return broker;
+}
+
+function registrationChange(
+  broker: BrokerRegistration,
+  change: Partial<MetadataRecordData<'BrokerRegistrationChangeRecord'>>,
+  version = change.inControlledShutdown === undefined ? 0 : 1,
+): MetadataRecord {
+  const data = {
+    brokerId: broker.id,
+    brokerEpoch: broker.epoch,
+    fenced: 0,
+    inControlledShutdown: 0,
+    logDirs: [],
+    cordonedLogDirs: null,
+    ...change,
+  };
+  return metadataRecord('BrokerRegistrationChangeRecord', data, version);
+}

@@ -1,0 +1,424 @@
+import { invariant } from '../base/assert.ts';
+import { add64, type BrokerEpoch, type LeaderEpoch, max64, type Offset, sub64 } from '../base/int64.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Uuid } from '../base/uuid.ts';
+import type { KafkaConfig } from '../config/kafka-config.ts';
+import { MetadataDelta } from '../metadata/metadata-delta.ts';
+import type { MetadataImage } from '../metadata/metadata-image.ts';
+import type { MetadataPublisher } from '../metadata/metadata-publisher.ts';
+import { type MetadataRecord, metadataRecord } from '../metadata/metadata-record.ts';
+import { encodeMetadataRecord } from '../metadata/metadata-record-serde.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
+import type { CreateTopicsRequest } from '../protocol/messages/19-create-topics.ts';
+import type { DeleteTopicsRequest } from '../protocol/messages/20-delete-topics.ts';
+import type { AlterConfigsRequest } from '../protocol/messages/33-alter-configs.ts';
+import type { CreatePartitionsRequest } from '../protocol/messages/37-create-partitions.ts';
+import type { IncrementalAlterConfigsRequest } from '../protocol/messages/44-incremental-alter-configs.ts';
+import type { BrokerRegistrationRequest } from '../protocol/messages/62-broker-registration.ts';
+import type { BrokerHeartbeatRequest } from '../protocol/messages/63-broker-heartbeat.ts';
+import type { ControllerRegistrationRequest } from '../protocol/messages/70-controller-registration.ts';
+import type { LeaderAndEpoch, RaftClient } from '../raft/raft-client.ts';
+import type { Runtime, Timer } from '../runtime/runtime.ts';
+import { activationRecords } from './activation-records.ts';
+import { BrokerHeartbeatManager } from './broker-heartbeat-manager.ts';
+import { type BrokerHeartbeatReply, ClusterControlManager } from './cluster-control-manager.ts';
+import { ConfigurationControlManager, type ResourceResult } from './configuration-control-manager.ts';
+import type { ControllerResult } from './controller-result.ts';
+import { DeferredResponses } from './deferred-responses.ts';
+import { internalTopic } from './internal-topics.ts';
+import { ProducerIdControlManager, type ProducerIdsBlock } from './producer-id-control-manager.ts';
+import { ReplicationControlManager } from './replication-control-manager.ts';
+import {
+  type CreatableTopic,
+  type CreatableTopicResult,
+  type CreatePartitionsTopicResult,
+  type DeletableTopicResult,
+  TopicControlManager,
+} from './topic-control-manager.ts';
+
+/** Records of one batch, where an operation need not be atomic. */
+const RECORDS_PER_BATCH = 5_000;
+
+/** What the controller uses of the quorum. */
+export type ControllerLog = Pick<RaftClient, 'nodeId' | 'logEndOffset' | 'scheduleAppend' | 'resign'>;
+
+/** What the controller uses of the loader, which it is a publisher of. */
+export interface CommittedMetadata {
+  image(): MetadataImage;
+  readonly inTransaction: boolean;
+}
+
+export interface QuorumControllerOptions {
+  readonly config: KafkaConfig;
+  readonly clusterId: Uuid;
+  /** From `bootstrap.checkpoint`, for an empty log. */
+  readonly bootstrapRecords: readonly MetadataRecord[];
+}
+
+/**
+ * Decides what becomes of the metadata while this node leads the quorum.
+ *
+ * An operation runs at once on the newest image, committed or not, and gives records; the image with them is the next
+ * operation's. Its answer waits until the records are committed and published to this node, so whoever gets it finds
+ * the effect in the broker's image too. An operation without records waits for those before it, on which its answer may
+ * rest. When leadership is lost, everything uncommitted is forgotten and its answers are NOT_CONTROLLER, which does not
+ * say that it did not happen.
+ *
+ * The committed image is the loader's: the controller keeps none beside it, only the uncommitted one, and that only
+ * while it differs.
+ */
+export class QuorumController implements MetadataPublisher {
+  readonly name = 'quorum-controller';
+  private readonly runtime: Runtime;
+  private readonly logger: Logger;
+  private readonly log: ControllerLog;
+  private readonly committed: CommittedMetadata;
+  private readonly options: QuorumControllerOptions;
+  private readonly heartbeats: BrokerHeartbeatManager;
+  private readonly configs: ConfigurationControlManager;
+  private readonly cluster: ClusterControlManager;
+  private readonly topics: TopicControlManager;
+  private readonly producerIds = new ProducerIdControlManager();
+  private readonly deferred = new DeferredResponses();
+  private readonly activeWaiters: (() => void)[] = [];
+  private readonly timers: Timer[] = [];
+  private active: ActiveState | undefined;
+  private closed = false;
+
+  constructor(
+    runtime: Runtime,
+    logger: Logger,
+    log: ControllerLog,
+    committed: CommittedMetadata,
+    options: QuorumControllerOptions,
+  ) {
+    const { config } = options;
+    this.runtime = runtime;
+    this.logger = logger.child('controller');
+    this.log = log;
+    this.committed = committed;
+    this.options = options;
+    this.heartbeats = new BrokerHeartbeatManager(config.int('broker.session.timeout.ms'));
+    this.configs = new ConfigurationControlManager(config);
+    const replication = new ReplicationControlManager(this.configs);
+    const identity = { nodeId: log.nodeId, clusterId: options.clusterId };
+    this.cluster = new ClusterControlManager(identity, this.heartbeats, replication);
+    const topicOptions = {
+      defaultPartitions: config.int('num.partitions'),
+      defaultReplicationFactor: config.int('default.replication.factor'),
+      deleteEnabled: config.boolean('delete.topic.enable'),
+    };
+    this.topics = new TopicControlManager(runtime.random, topicOptions, this.configs);
+  }
+
+  /** Whether this node is the active controller. */
+  isActive(): boolean {
+    return this.active !== undefined;
+  }
+
+  /** The epoch that this node leads in, or -1. */
+  get curClaimEpoch(): LeaderEpoch {
+    return this.active?.epoch ?? -1;
+  }
+
+  /** The newest image: the uncommitted one while this node is active. */
+  image(): MetadataImage {
+    return this.active?.image ?? this.committed.image();
+  }
+
+  /** The configuration of this node with what was set while the cluster runs, as committed. */
+  brokerConfig(): KafkaConfig {
+    return this.configs.brokerConfig(this.committed.image());
+  }
+
+  /** Resolves when this node is the active controller, which a single voter is soon after its start. */
+  whenActive(): Promise<void> {
+    if (this.active !== undefined) return Promise.resolve();
+    return new Promise(resolve => this.activeWaiters.push(resolve));
+  }
+
+  // Operations. Each throws (as a rejection) NOT_CONTROLLER, and what its control manager says.
+
+  /** All topics of the request with an answer each; see {@link TopicControlManager.createTopics}. */
+  createTopics(request: CreateTopicsRequest): Promise<CreatableTopicResult[]> {
+    return this.write('createTopics', request.timeoutMs, ({ image }) =>
+      this.topics.createTopics(image, request.topics, request.validateOnly),
+    );
+  }
+
+  /**
+   * Creates topics that somebody wants to use, with the broker's defaults; Kafka's own with their settings. Gives the
+   * error code of each name, NONE too where it was there already. An internal topic of Kafka's that no part of this
+   * broker uses is created like any other.
+   */
+  async autoCreateTopics(names: Iterable<string>): Promise<Map<string, number>> {
+    const { config } = this.options;
+    const topics = [...new Set(names)].map(
+      (name): CreatableTopic => internalTopic(name, config) ?? plainTopic(name),
+    );
+    const results = await this.write('autoCreateTopics', undefined, ({ image }) =>
+      this.topics.createTopics(image, topics, false),
+    );
+    return new Map(
+      results.map(({ name, errorCode }) => [
+        name,
+        errorCode === Errors.TOPIC_ALREADY_EXISTS ? Errors.NONE : errorCode,
+      ]),
+    );
+  }
+
+  deleteTopics(request: DeleteTopicsRequest): Promise<DeletableTopicResult[]> {
+    return this.write('deleteTopics', request.timeoutMs, ({ image }) =>
+      this.topics.deleteTopics(image, request),
+    );
+  }
+
+  createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsTopicResult[]> {
+    return this.write('createPartitions', request.timeoutMs, ({ image }) =>
+      this.topics.createPartitions(image, request),
+    );
+  }
+
+  incrementalAlterConfigs(request: IncrementalAlterConfigsRequest): Promise<ResourceResult[]> {
+    return this.write('incrementalAlterConfigs', undefined, ({ image }) =>
+      this.configs.incrementalAlterConfigs(image, request),
+    );
+  }
+
+  legacyAlterConfigs(request: AlterConfigsRequest): Promise<ResourceResult[]> {
+    return this.write('legacyAlterConfigs', undefined, ({ image }) =>
+      this.configs.legacyAlterConfigs(image, request),
+    );
+  }
+
+  /** The broker's epoch in this life of it. */
+  registerBroker(request: BrokerRegistrationRequest): Promise<BrokerEpoch> {
+    return this.write('registerBroker', undefined, ({ image, nextOffset }) =>
+      this.cluster.registerBroker(image, request, nextOffset, this.nowMs()),
+    );
+  }
+
+  processBrokerHeartbeat(request: BrokerHeartbeatRequest): Promise<BrokerHeartbeatReply> {
+    return this.write('processBrokerHeartbeat', undefined, ({ image, nextOffset }) =>
+      this.cluster.processBrokerHeartbeat(image, request, nextOffset, this.nowMs()),
+    );
+  }
+
+  unregisterBroker(brokerId: number): Promise<void> {
+    return this.write('unregisterBroker', undefined, ({ image }) =>
+      this.cluster.unregisterBroker(image, brokerId),
+    );
+  }
+
+  registerController(request: ControllerRegistrationRequest): Promise<void> {
+    return this.write('registerController', undefined, ({ image }) =>
+      this.cluster.registerController(image, request),
+    );
+  }
+
+  allocateProducerIds(brokerId: number, brokerEpoch: BrokerEpoch): Promise<ProducerIdsBlock> {
+    return this.write('allocateProducerIds', undefined, ({ image }) =>
+      this.producerIds.generateNextBlock(image, brokerId, brokerEpoch),
+    );
+  }
+
+  // As a publisher of the loader.
+
+  onMetadataUpdate(_delta: MetadataDelta, image: MetadataImage): void {
+    const { active } = this;
+    if (active === undefined) return;
+    // With nothing uncommitted left, both images say the same: keeping one halves the memory.
+    if (image.highestOffset >= sub64(active.nextOffset, 1)) active.image = image;
+    this.deferred.completeUpTo(image.highestOffset);
+  }
+
+  onControllerChange(leaderAndEpoch: LeaderAndEpoch): void {
+    if (this.closed) return;
+    const { leaderId, epoch } = leaderAndEpoch;
+    if (leaderId === this.log.nodeId) {
+      if (this.active?.epoch === epoch) return;
+      this.renounce();
+      this.claim(epoch);
+    } else {
+      this.renounce();
+    }
+  }
+
+  close(): void {
+    this.closed = true;
+    this.renounce();
+  }
+
+  private claim(epoch: LeaderEpoch): void {
+    const image = this.committed.image();
+    const state: ActiveState = {
+      epoch,
+      image,
+      nextOffset: this.log.logEndOffset(),
+      lastWriteMs: this.nowMs(),
+    };
+    this.active = state;
+    this.logger.info('became the active controller', { epoch, offset: state.nextOffset });
+    const records = activationRecords({
+      image,
+      inTransaction: this.committed.inTransaction,
+      bootstrapRecords: this.options.bootstrapRecords,
+      minInsyncReplicas: this.options.config.int('min.insync.replicas'),
+    });
+    if (records.length > 0) this.append(state, records, true);
+    this.cluster.startSessions(state.image, this.nowMs());
+    const sessionMs = this.options.config.int('broker.session.timeout.ms');
+    this.every(Math.max(1, Math.floor(sessionMs / 8)), () => this.fenceStaleBrokers());
+    const idleMs = this.options.config.int('metadata.max.idle.interval.ms');
+    if (idleMs > 0) this.every(idleMs, () => this.writeNoOp(idleMs));
+    for (const resolve of this.activeWaiters.splice(0)) resolve();
+  }
+
+  private renounce(): void {
+    const { active } = this;
+    if (active === undefined) return;
+    this.active = undefined;
+    for (const timer of this.timers.splice(0)) timer.cancel();
+    this.heartbeats.clear();
+    this.logger.info('is no longer the active controller', { epoch: active.epoch });
+    this.deferred.failAll(notController());
+  }
+
+  /**
+   * Runs one operation and gives its answer when it is committed. `timeoutMs` is the client's patience: after it the
+   * answer is REQUEST_TIMED_OUT, whatever becomes of the records. Without any (0 or less) nothing is done, as in Kafka.
+   */
+  private write<T>(
+    name: string,
+    timeoutMs: number | undefined,
+    operation: (state: ActiveState) => ControllerResult<T>,
+  ): Promise<T> {
+    const { active } = this;
+    if (active === undefined) return Promise.reject(notController());
+    if (timeoutMs !== undefined && timeoutMs <= 0) return Promise.reject(timedOut(name, timeoutMs));
+    let result: ControllerResult<T>;
+    try {
+      // The quorum may have written records of its own since.
+      active.nextOffset = max64(active.nextOffset, this.log.logEndOffset());
+      result = operation(active);
+      this.append(active, result.records, result.atomic);
+    } catch (error) {
+      if (!(error instanceof KafkaError))
+        this.logger.error('an operation failed', { name, error: String(error) });
+      return Promise.reject(error as Error);
+    }
+    const offset = sub64(active.nextOffset, 1);
+    if (this.committed.image().highestOffset >= offset) return Promise.resolve(result.response);
+    return new Promise((resolve, reject) => {
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : this.runtime.timers.after(timeoutMs, () => reject(timedOut(name, timeoutMs)));
+      this.deferred.add(offset, error => {
+        timer?.cancel();
+        if (error === undefined) resolve(result.response);
+        else reject(error);
+      });
+    });
+  }
+
+  /** Appends the records and moves the uncommitted image on. */
+  private append(state: ActiveState, records: readonly MetadataRecord[], atomic: boolean): void {
+    if (records.length === 0) return;
+    const size = atomic ? records.length : RECORDS_PER_BATCH;
+    for (let start = 0; start < records.length; start += size) {
+      const batch = records.slice(start, start + size);
+      const delta = new MetadataDelta(state.image);
+      for (const record of batch) delta.replay(record);
+      const expected = add64(state.nextOffset, batch.length - 1);
+      const image = delta.apply({
+        lastContainedOffset: expected,
+        lastContainedEpoch: state.epoch,
+        lastContainedLogTimeMs: this.runtime.clock.wallMs(),
+      });
+      const lastOffset = this.schedule(state, batch.map(encodeMetadataRecord));
+      invariant(
+        lastOffset === expected,
+        'M6',
+        () => `records ended at ${lastOffset}, expected at ${expected}`,
+      );
+      state.image = image;
+      state.nextOffset = add64(expected, 1);
+      state.lastWriteMs = this.nowMs();
+    }
+  }
+
+  private schedule(state: ActiveState, values: readonly Buffer[]): Offset {
+    try {
+      return this.log.scheduleAppend(state.epoch, values);
+    } catch (error) {
+      // The quorum knows before the controller hears of it.
+      if (error instanceof KafkaError && error.code === Errors.NOT_LEADER_OR_FOLLOWER) {
+        this.renounce();
+        throw notController();
+      }
+      throw error;
+    }
+  }
+
+  private fenceStaleBrokers(): void {
+    for (;;) {
+      const { active } = this;
+      if (active === undefined) return;
+      const result = this.cluster.fenceStaleBroker(active.image, this.nowMs());
+      if (result.response === undefined) return;
+      this.logger.warn('fenced a broker that was not heard of', { brokerId: result.response });
+      this.append(active, result.records, result.atomic);
+    }
+  }
+
+  /**
+   * Kafka's controller writes an empty record every 500 ms while nothing else happens, so that other nodes can tell an
+   * idle quorum from a lost one. A node that is alone has nobody to tell, and would fsync its disk awake for nothing.
+   */
+  private writeNoOp(idleMs: number): void {
+    const { active } = this;
+    if (active === undefined || this.nowMs() - active.lastWriteMs < idleMs) return;
+    const { brokers, controllers } = active.image.cluster;
+    const alone = (ids: Iterable<number>): boolean => [...ids].every(id => id === this.log.nodeId);
+    if (alone(brokers.keys()) && alone(controllers.keys())) return;
+    this.append(active, [metadataRecord('NoOpRecord', {})], true);
+  }
+
+  private every(periodMs: number, task: () => void): void {
+    const slot = this.timers.length;
+    const run = (): void => {
+      this.timers[slot] = this.runtime.timers.after(periodMs, () => {
+        if (this.active === undefined) return;
+        run();
+        task();
+      });
+    };
+    run();
+  }
+
+  private nowMs(): number {
+    return this.runtime.clock.monotonicMs();
+  }
+}
+
+interface ActiveState {
+  readonly epoch: LeaderEpoch;
+  /** With everything that was appended, committed or not. */
+  image: MetadataImage;
+  /** Of the next record. */
+  nextOffset: Offset;
+  lastWriteMs: number;
+}
+
+function plainTopic(name: string): CreatableTopic {
+  return { name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] };
+}
+
+function notController(): KafkaError {
+  return new KafkaError(Errors.NOT_CONTROLLER, 'this node is not the active controller');
+}
+
+function timedOut(name: string, timeoutMs: number): KafkaError {
+  return new KafkaError(Errors.REQUEST_TIMED_OUT, `${name} was not committed within ${timeoutMs} ms`);
+}

@@ -1,0 +1,350 @@
+import { InvariantError, invariant } from '../../base/assert.ts';
+import { type LeaderEpoch, min64, type Offset } from '../../base/int64.ts';
+import type { Logger } from '../../base/logger.ts';
+import { SnapshotRegistry } from '../../base/snapshot-registry.ts';
+import type { CompressionType } from '../../compression/compression-type.ts';
+import { Errors } from '../../protocol/errors.ts';
+import type { Runtime, Timer } from '../../runtime/runtime.ts';
+import { CoordinatorBatch, fitsInBatch } from './coordinator-batch.ts';
+import { coordinatorErrorCode, coordinatorErrorOf } from './coordinator-errors.ts';
+import type {
+  CoordinatorRecordSerde,
+  CoordinatorResult,
+  CoordinatorShard,
+  CoordinatorShardFactory,
+  SerializedRecord,
+} from './coordinator-shard.ts';
+import { ShardTimers } from './coordinator-timer.ts';
+import { type Completion, DeferredEvents } from './deferred-events.ts';
+import type { CoordinatorPartition, PartitionListener, PartitionWriter } from './partition-writer.ts';
+
+/**
+ * | from    | to      | when                                                                     |
+ * |---------|---------|--------------------------------------------------------------------------|
+ * | INITIAL | LOADING | this broker becomes the leader of the partition                          |
+ * | LOADING | ACTIVE  | the log has been replayed                                                |
+ * | LOADING | FAILED  | the log could not be read, or a record in it could not be understood     |
+ * | FAILED  | LOADING | this broker becomes the leader again, in a later epoch                   |
+ * | ACTIVE  | FAILED  | a batch that had been staged could not be written                        |
+ * | any     | CLOSED  | another broker leads the partition, it is deleted, or the broker stops   |
+ */
+export type CoordinatorState = 'INITIAL' | 'LOADING' | 'ACTIVE' | 'FAILED' | 'CLOSED';
+
+/** What all shards of a coordinator share. */
+export interface CoordinatorOptions<S extends CoordinatorShard<R>, R> {
+  /** The topic that holds the coordinator's log. */
+  readonly topic: string;
+  readonly serde: CoordinatorRecordSerde<R>;
+  readonly shardFactory: CoordinatorShardFactory<S, R>;
+  readonly writer: PartitionWriter;
+  /**
+   * How long records wait for others to share their batch, ms. 0: not at all. -1: until the end of the present turn
+   * of the event loop, which costs no time when there is little to do and gathers much when there is much.
+   */
+  readonly appendLingerMs: number;
+  /** How long a response waits for its records to be committed, ms. */
+  readonly writeTimeoutMs: number;
+  readonly compression: CompressionType;
+}
+
+/** How long a timer's operation that failed waits for its next attempt, ms. */
+const TIMER_RETRY_MS = 500;
+
+/**
+ * One shard and what surrounds it: the batch being filled, the responses that wait, the timers, the offsets up to
+ * which its state is written and committed.
+ *
+ * The state has a snapshot at the end of every batch from the committed one on. An append that fails takes the state
+ * back to the end of the batch before it.
+ */
+export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements PartitionListener {
+  readonly partition: CoordinatorPartition;
+  readonly registry = new SnapshotRegistry();
+  readonly timers: ShardTimers<R>;
+  readonly shard: S;
+  epoch: LeaderEpoch;
+  state: CoordinatorState = 'INITIAL';
+  private readonly runtime: Runtime;
+  private readonly logger: Logger;
+  private readonly options: CoordinatorOptions<S, R>;
+  private readonly deferred = new DeferredEvents();
+  private deadlineTimer: Timer | undefined;
+  private batch: CoordinatorBatch | undefined;
+  private written: Offset = 0;
+  private committed: Offset = 0;
+  /** The highest high watermark told, which may be ahead of {@link written} while an append is under way. */
+  private highWatermark: Offset = 0;
+  private appending = false;
+
+  constructor(
+    runtime: Runtime,
+    logger: Logger,
+    options: CoordinatorOptions<S, R>,
+    partition: number,
+    epoch: LeaderEpoch,
+  ) {
+    this.runtime = runtime;
+    this.logger = logger;
+    this.options = options;
+    this.partition = { topic: options.topic, partition };
+    this.epoch = epoch;
+    this.timers = new ShardTimers(runtime, (key, operation) => {
+      this.write(operation, code => {
+        if (code !== undefined) this.retryTimer(key, operation, code);
+      });
+    });
+    const { registry } = this;
+    this.shard = options.shardFactory({ runtime, logger, registry, timer: this.timers, partition });
+  }
+
+  /** Exclusive. The state holds all records below it, besides those of the batch being filled. */
+  get lastWrittenOffset(): Offset {
+    return this.written;
+  }
+
+  /** Exclusive: a snapshot of the state exists at it, and nothing in that can be lost any more. */
+  get lastCommittedOffset(): Offset {
+    return this.committed;
+  }
+
+  /** Ends the load: the state holds the log up to `written`, and has snapshots at batch ends around `highWatermark`. */
+  activate(written: Offset, highWatermark: Offset): void {
+    invariant(this.state === 'LOADING', 'G5', () => `${this.state} shard activated`);
+    this.written = written;
+    this.committed = this.registry.snapshots[0]!.epoch;
+    this.state = 'ACTIVE';
+    this.onHighWatermarkUpdated(highWatermark);
+    this.shard.onLoaded();
+  }
+
+  /**
+   * Runs a write operation and calls `complete` once with its outcome. Operations take effect in the order of these
+   * calls. The operation itself runs before this returns, or not at all.
+   */
+  write<T>(
+    operation: (shard: S) => CoordinatorResult<T, R>,
+    complete: (code: number | undefined, response?: T) => void,
+  ): void {
+    let result: CoordinatorResult<T, R>;
+    let records: SerializedRecord[];
+    try {
+      result = operation(this.shard);
+      records = result.records.map(record => this.options.serde.serialize(record));
+    } catch (error) {
+      const code = coordinatorErrorOf(error);
+      if (code === Errors.UNKNOWN_SERVER_ERROR) this.onUnexpected('a write operation failed', error);
+      complete(code);
+      return;
+    }
+    const done: Completion = code => {
+      try {
+        result.onCompleted?.(code);
+      } catch (error) {
+        this.onUnexpected('the completion of a write operation failed', error);
+      }
+      if (code === undefined) complete(undefined, result.response);
+      else complete(code);
+    };
+    if (records.length === 0) this.awaitPresentState(done);
+    else this.append(result, records, done);
+  }
+
+  read<T>(operation: (shard: S, committedOffset: Offset) => T): T {
+    return operation(this.shard, this.committed);
+  }
+
+  /** The operation wrote nothing, but may have seen what is not yet committed. */
+  private awaitPresentState(done: Completion): void {
+    if (this.batch !== undefined) this.batch.waiting.push(done);
+    else if (this.committed < this.written) this.defer(done);
+    else done();
+  }
+
+  private append<T>(result: CoordinatorResult<T, R>, records: SerializedRecord[], done: Completion): void {
+    let maxBytes: number;
+    try {
+      maxBytes = this.options.writer.maxBatchBytes(this.partition);
+    } catch (error) {
+      done(coordinatorErrorOf(error));
+      return;
+    }
+    if (this.batch?.hasRoomFor(records) === false) {
+      const code = this.flush();
+      // The batch before this operation is lost, and with it the state that the operation started from.
+      if (code !== undefined) {
+        done(code);
+        return;
+      }
+    }
+    const divisible = result.atomic === false;
+    if (!divisible && !fitsInBatch(records, maxBytes)) {
+      this.logger.error('the records of an operation do not fit into a batch', {
+        topic: this.partition.topic,
+        partition: this.partition.partition,
+        records: records.length,
+        maxBytes,
+      });
+      done(Errors.UNKNOWN_SERVER_ERROR);
+      return;
+    }
+    for (let i = 0; i < records.length; i++) {
+      const serialized = records[i]!;
+      if (divisible && this.batch?.hasRoomFor([serialized]) === false) {
+        const code = this.flush();
+        if (code !== undefined) {
+          done(code);
+          return;
+        }
+      }
+      const batch = (this.batch ??= this.openBatch(maxBytes));
+      if (result.replay !== false) {
+        try {
+          const position = { offset: batch.nextOffset, producerId: -1, producerEpoch: -1 };
+          this.shard.replay(result.records[i]!, position);
+        } catch (error) {
+          batch.waiting.push(done);
+          this.failBatch(Errors.UNKNOWN_SERVER_ERROR);
+          this.onUnexpected('a new record could not be replayed', error);
+          return;
+        }
+      }
+      batch.append(serialized);
+    }
+    this.batch!.waiting.push(done);
+    if (this.options.appendLingerMs === 0) this.flush();
+  }
+
+  private openBatch(maxBytes: number): CoordinatorBatch {
+    const { runtime, options } = this;
+    const batch = new CoordinatorBatch(this.written, maxBytes, options.compression, runtime.clock.wallMs());
+    const flush = () => {
+      if (this.batch === batch) this.flush();
+    };
+    if (options.appendLingerMs < 0) runtime.timers.soon(flush);
+    else if (options.appendLingerMs > 0) runtime.timers.after(options.appendLingerMs, flush);
+    return batch;
+  }
+
+  /** Appends the batch being filled. Returns the error code for its clients if that failed. */
+  flush(): number | undefined {
+    const { batch } = this;
+    if (batch === undefined) return undefined;
+    let written: Offset;
+    this.appending = true;
+    try {
+      written = this.options.writer.append(this.partition, this.epoch, batch.build());
+    } catch (error) {
+      const code = coordinatorErrorOf(error);
+      this.logger.warn('an append to the log of a coordinator failed', {
+        topic: this.partition.topic,
+        partition: this.partition.partition,
+        error: String(error),
+      });
+      this.failBatch(code);
+      return code;
+    } finally {
+      this.appending = false;
+    }
+    this.batch = undefined;
+    this.written = written;
+    this.registry.takeSnapshot(written);
+    for (const done of batch.waiting) this.defer(done);
+    this.advance();
+    return undefined;
+  }
+
+  private failBatch(code: number): void {
+    const batch = this.batch!;
+    this.batch = undefined;
+    this.registry.revertTo(batch.baseOffset);
+    for (const done of batch.waiting) done(code);
+  }
+
+  private defer(done: Completion): void {
+    const deadlineMs = this.runtime.clock.monotonicMs() + this.options.writeTimeoutMs;
+    this.deferred.add(this.written, deadlineMs, done);
+    if (this.deadlineTimer === undefined) this.armDeadline(this.options.writeTimeoutMs);
+  }
+
+  private armDeadline(delayMs: number): void {
+    this.deadlineTimer = this.runtime.timers.after(delayMs, () => {
+      const now = this.runtime.clock.monotonicMs();
+      this.deadlineTimer = undefined;
+      this.deferred.expire(now, coordinatorErrorCode(Errors.REQUEST_TIMED_OUT));
+      const next = this.deferred.nextDeadlineMs;
+      if (next !== undefined) this.armDeadline(Math.max(1, next - now));
+    });
+  }
+
+  onHighWatermarkUpdated(offset: Offset): void {
+    if (offset > this.highWatermark) this.highWatermark = offset;
+    if (!this.appending) this.advance();
+  }
+
+  private advance(): void {
+    if (this.state !== 'ACTIVE') return;
+    const reached = min64(this.highWatermark, this.written);
+    // The high watermark of a follower's fetch need not be a batch end: the last snapshot that it has passed counts.
+    let committed = this.committed;
+    for (const { epoch } of this.registry.snapshots) {
+      if (epoch > reached) break;
+      committed = epoch;
+    }
+    if (committed <= this.committed) return;
+    this.committed = committed;
+    this.registry.deleteBefore(committed);
+    this.deferred.completeUpTo(committed);
+  }
+
+  onWriteFailed(code: number): void {
+    if (this.state !== 'ACTIVE') return;
+    this.logger.error('the log of a coordinator cannot be written', {
+      topic: this.partition.topic,
+      partition: this.partition.partition,
+      code,
+    });
+    this.stop('FAILED');
+  }
+
+  /** Ends the shard: those who wait are told to look for the coordinator again. */
+  close(): void {
+    if (this.state !== 'CLOSED') this.stop('CLOSED');
+  }
+
+  /** The load has failed. */
+  fail(): void {
+    this.stop('FAILED');
+  }
+
+  private stop(state: 'FAILED' | 'CLOSED'): void {
+    const was = this.state;
+    this.state = state;
+    this.timers.cancelAll();
+    this.deadlineTimer?.cancel();
+    this.deadlineTimer = undefined;
+    const waiting = this.batch?.waiting ?? [];
+    this.batch = undefined;
+    this.deferred.failAll(Errors.NOT_COORDINATOR);
+    for (const done of waiting) done(Errors.NOT_COORDINATOR);
+    if (was === 'ACTIVE') this.shard.onUnloaded();
+    // What those callbacks may have scheduled.
+    this.timers.cancelAll();
+  }
+
+  private retryTimer(key: string, operation: () => CoordinatorResult<void, R>, code: number): void {
+    if (this.state !== 'ACTIVE' || this.timers.isScheduled(key)) return;
+    this.logger.warn('the operation of a timer failed and is tried again', { key, code });
+    this.timers.schedule(key, TIMER_RETRY_MS, operation);
+  }
+
+  /** A mistake in the shard. If it has broken an invariant, its memory is not to be trusted any more. */
+  private onUnexpected(message: string, error: unknown): void {
+    const stack = error instanceof Error ? error.stack : String(error);
+    this.logger.error(message, {
+      topic: this.partition.topic,
+      partition: this.partition.partition,
+      error: stack,
+    });
+    if (error instanceof InvariantError && this.state === 'ACTIVE') this.stop('FAILED');
+  }
+}

@@ -1,0 +1,65 @@
+import type { LeaderEpoch, Offset } from '../../base/int64.ts';
+
+/** A partition of a coordinator's topic. */
+export interface CoordinatorPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+/**
+ * What a partition tells its coordinator. Calls may come from inside {@link PartitionWriter.append}; none may come
+ * after {@link PartitionWriter.deregisterListener}.
+ */
+export interface PartitionListener {
+  /** All records below `offset` are committed. `offset` never goes back. */
+  onHighWatermarkUpdated(offset: Offset): void;
+  /**
+   * A batch whose {@link PartitionWriter.append} had returned could not be written to the log, nor could those after
+   * it. `code` is Kafka's error code (`KAFKA_STORAGE_ERROR`). The shard stops and answers nothing from its memory.
+   */
+  onWriteFailed(code: number): void;
+}
+
+/**
+ * The way a coordinator writes to its partition. Owned here; the server implements it over the replicated log.
+ *
+ * Order of calls for a partition: `registerListener` when its load begins; `append` while it is active;
+ * `deregisterListener` when it is unloaded.
+ */
+export interface PartitionWriter {
+  /** Calls `listener` from now on, the first time at the next change of the high watermark. */
+  registerListener(partition: CoordinatorPartition, listener: PartitionListener): void;
+  deregisterListener(partition: CoordinatorPartition, listener: PartitionListener): void;
+  /** The largest batch that the partition takes now, in bytes (`max.message.bytes`). */
+  maxBatchBytes(partition: CoordinatorPartition): number;
+  /**
+   * Appends one whole record batch (format v2, base offset 0: offsets and the partition leader epoch are filled in)
+   * as the leader with the origin `coordinator`, acks=all: the synchronous half only. `batch` belongs to the log
+   * afterwards. Returns the offset after the last record.
+   *
+   * Throws `KafkaError`: `NOT_LEADER_OR_FOLLOWER` if this broker does not lead the partition in `leaderEpoch`,
+   * `NOT_ENOUGH_REPLICAS`, `MESSAGE_TOO_LARGE`, `UNKNOWN_TOPIC_OR_PARTITION`, `KAFKA_STORAGE_ERROR`. Nothing was
+   * staged then.
+   */
+  append(partition: CoordinatorPartition, leaderEpoch: LeaderEpoch, batch: Buffer): Offset;
+}
+
+/** Where the log of a partition stands. */
+export interface PartitionBounds {
+  readonly logStartOffset: Offset;
+  /** Exclusive. */
+  readonly logEndOffset: Offset;
+  /** Exclusive. */
+  readonly highWatermark: Offset;
+}
+
+/** The way a coordinator reads its partition when it loads. Owned here; the server implements it over the log. */
+export interface PartitionReader {
+  /** `undefined` if the partition is not here. */
+  bounds(partition: CoordinatorPartition): PartitionBounds | undefined;
+  /**
+   * Whole record batches from the one that holds `offset` on, about `maxBytes` of them, at least one where there is
+   * one below the log end offset (whatever the high watermark); empty at the end. Rejects with `KafkaError`.
+   */
+  read(partition: CoordinatorPartition, offset: Offset, maxBytes: number): Promise<Buffer>;
+}

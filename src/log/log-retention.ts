@@ -1,0 +1,46 @@
+import { diff64, type Offset } from '../base/int64.ts';
+import type { LogConfig } from '../config/log-config.ts';
+import type { LogSegment } from './log-segment.ts';
+import type { LogSegments } from './log-segments.ts';
+
+/** A log, as far as retention needs it. */
+interface RetainedLog {
+  readonly segments: LogSegments;
+  readonly config: LogConfig;
+  readonly highWatermark: Offset;
+  readonly logStartOffset: Offset;
+  readonly stagedEndOffset: Offset;
+  readonly sizeInBytes: number;
+}
+
+/**
+ * The oldest segments that may go: those that are too old (retention.ms, by the latest timestamp in them),
+ * those that the log does not need to be retention.bytes large, and those below the log start offset.
+ * Segments that reach to the high watermark or above it stay (S9). Under `compact` alone only the log start
+ * offset counts.
+ */
+export function deletableSegments(log: RetainedLog, nowMs: number): LogSegment[] {
+  const { config, segments } = log;
+  const byPolicy = config.cleanupPolicy.has('delete');
+  const deletable: LogSegment[] = [];
+  let excessBytes = byPolicy && config.retentionBytes >= 0 ? log.sizeInBytes - config.retentionBytes : 0;
+  const { all } = segments;
+  for (const [slot, segment] of all.entries()) {
+    const next = all[slot + 1];
+    if (log.highWatermark < (next?.baseOffset ?? log.stagedEndOffset)) break;
+    if (next === undefined && segment.stagedBytes === 0) break;
+    const tooOld = byPolicy && isTooOld(segment, config.retentionMs, nowMs);
+    const tooMuch = excessBytes >= segment.writtenBytes && excessBytes > 0;
+    const belowStart = next !== undefined && next.baseOffset <= log.logStartOffset;
+    if (!tooOld && !tooMuch && !belowStart) break;
+    excessBytes -= segment.writtenBytes;
+    deletable.push(segment);
+  }
+  return deletable;
+}
+
+function isTooOld(segment: LogSegment, retentionMs: number, nowMs: number): boolean {
+  if (retentionMs < 0 || segment.stagedBytes === 0) return false;
+  const { timestamp } = segment.maxTimestampSoFar();
+  return diff64(nowMs, timestamp >= 0 ? timestamp : segment.createdMs) > retentionMs;
+}

@@ -1,0 +1,646 @@
+import { invariant } from '../base/assert.ts';
+import { add64, type LeaderEpoch, max64, min64, type Offset } from '../base/int64.ts';
+import { Errors } from '../protocol/errors.ts';
+import type { LeaderState } from './leader-state.ts';
+import { compareOffsetAndEpoch } from './log-summary.ts';
+import {
+  canGrantVote,
+  type ElectionState,
+  electedLeaderOf,
+  type FollowerState,
+  sameElection,
+  votedKeyOf,
+} from './quorum-state.ts';
+import type { FetchRequest, RaftMessage, RaftRequest, RaftResponse, VoteRequest } from './raft-message.ts';
+import { emptyOutput, RaftReplica } from './raft-replica.ts';
+import type { RaftEvent, Ready } from './ready.ts';
+import { type ReplicaKey, sameReplica, type VoterNode } from './voter-set.ts';
+
+/**
+ * One replica of the metadata quorum (KRaft: KIP-595, 630, 853, 996) without effects: {@link step} takes an
+ * event and the time, changes the state, and says what to do. See `quorum-state.ts` for the transitions and
+ * `docs/RAFT.md` for the rest.
+ *
+ * Followers pull. A fetch at an offset says that everything below it is on the follower's disk, and the high
+ * watermark is the offset that a majority has on disk, once it is past the LeaderChange record of the
+ * leader's own epoch (M5).
+ */
+export class RaftCore extends RaftReplica {
+  /** The first step. A sole voter comes out of it as the leader of a new epoch. */
+  start(nowMs: number): Ready {
+    return this.run(nowMs, () => {});
+  }
+
+  step(event: RaftEvent, nowMs: number): Ready {
+    return this.run(nowMs, () => this.handle(event));
+  }
+
+  // The frame of a step.
+
+  private run(nowMs: number, action: () => void): Ready {
+    this.now = Math.max(this.now, nowMs);
+    this.out = emptyOutput();
+    const epochBefore = this.currentEpoch;
+    action();
+    this.requests.expire(this.now);
+    // Each timeout leads to a state whose deadline lies ahead, so this ends after a few rounds.
+    for (let round = 0; this.handleTimeouts(); round++)
+      invariant(round < 8, 'liveness', 'timeouts chase each other');
+    this.sendRequests();
+    invariant(this.currentEpoch >= epochBefore, 'M7', 'the epoch went back');
+    return this.finish();
+  }
+
+  private finish(): Ready {
+    const { out } = this;
+    const election: ElectionState = {
+      epoch: this.currentEpoch,
+      leaderId: electedLeaderOf(this.state, this.self.id),
+      votedKey: votedKeyOf(this.state, this.self),
+    };
+    const mustPersist = !sameElection(election, this.persisted);
+    if (mustPersist) this.persisted = election;
+    const leader = this.leaderAndEpoch;
+    const leaderChanged =
+      leader.leaderId !== this.reportedLeader.leaderId || leader.epoch !== this.reportedLeader.epoch;
+    this.reportedLeader = leader;
+    const highWatermarkMoved = this.committed !== this.reportedHighWatermark;
+    this.reportedHighWatermark = this.committed;
+    return {
+      persist: mustPersist ? election : undefined,
+      truncateTo: out.truncateTo,
+      appends: out.appends,
+      snapshotChunk: out.snapshotChunk,
+      messages: out.messages,
+      highWatermark: highWatermarkMoved ? this.committed : undefined,
+      leaderAndEpoch: leaderChanged ? leader : undefined,
+      refused: out.refused,
+      nextDeadlineMs: this.nextDeadlineMs(),
+    };
+  }
+
+  private handle(event: RaftEvent): void {
+    switch (event.type) {
+      case 'tick':
+        return;
+      case 'receive':
+        if (event.message.to === this.self.id) this.receive(event.message);
+        return;
+      case 'requestFailed':
+        if (this.requests.complete(event.peer, event.correlationId)) {
+          this.requests.pause(event.peer, this.now);
+        }
+        return;
+      case 'append':
+        invariant(this.isLeader && event.epoch === this.currentEpoch, 'M1', 'an append without leadership');
+        for (const { recordCount, payload } of event.batches) {
+          const baseOffset = this.log.endOffset;
+          this.append({
+            baseOffset,
+            lastOffset: add64(baseOffset, recordCount - 1),
+            epoch: this.currentEpoch,
+            controls: [],
+            payload,
+          });
+        }
+        this.answerParkedFetches();
+        return;
+      case 'flushed':
+        this.log.flushed(event.endOffset, event.truncations);
+        this.maybeAdvanceHighWatermark();
+        return;
+      case 'snapshotCreated':
+        invariant(event.id.offset <= (this.committed ?? -1), 'M8', 'a snapshot above the high watermark');
+        this.log.latestSnapshotId = event.id;
+        return;
+      case 'logStartAdvanced':
+        invariant(
+          event.startOffset <= (this.log.latestSnapshotId?.offset ?? -1),
+          'M8',
+          'no snapshot covers the prefix',
+        );
+        this.log.advanceStart(event.startOffset);
+        return;
+      case 'snapshotInstalled':
+        this.log.replaceBySnapshot(event.id, event.voters ?? this.log.voters);
+        this.raiseHighWatermark(event.id.offset);
+        if (this.state.name === 'follower') this.state.snapshot = undefined;
+        return;
+      case 'resign':
+        if (this.isLeader && event.epoch === this.currentEpoch) this.becomeResigned();
+        return;
+      case 'addVoter':
+        this.out.refused = this.addVoter(event.voter);
+        return;
+      case 'removeVoter':
+        this.out.refused = this.removeVoter(event.voter);
+        return;
+    }
+  }
+
+  private receive(message: RaftMessage): void {
+    switch (message.type) {
+      case 'vote':
+        this.handleVote(message);
+        return;
+      case 'beginQuorumEpoch':
+      case 'endQuorumEpoch':
+        this.handleQuorumEpoch(message);
+        return;
+      case 'fetch':
+        this.handleFetch(message);
+        return;
+      case 'fetchSnapshot':
+        this.handleFetchSnapshot(message);
+        return;
+      default:
+        if (this.requests.complete(message.from, message.correlationId)) this.handleResponse(message);
+    }
+  }
+
+  /** One transition that time asks for. Whether there was one. */
+  private handleTimeouts(): boolean {
+    const { state, now } = this;
+    switch (state.name) {
+      case 'unattached':
+      case 'resigned':
+        if (now < state.electionDeadlineMs && !this.voters.isOnly(this.self)) return false;
+        if (this.isVoter) this.becomeProspective(0);
+        else if (state.name === 'resigned')
+          this.enter(this.currentEpoch, this.unattached(this.self.id, undefined));
+        else return false;
+        return true;
+      case 'prospective':
+        if (!this.isVoter || now >= state.electionDeadlineMs || state.votes.isLost(this.voters)) {
+          const { leaderId, votedKey } = state;
+          if (leaderId === undefined || leaderId === this.self.id) {
+            this.enter(this.currentEpoch, this.unattached(leaderId, votedKey));
+          } else {
+            this.becomeFollower(this.currentEpoch, leaderId);
+          }
+          return true;
+        }
+        if (state.votes.isWon(this.voters)) {
+          this.becomeCandidate(state.retries);
+          return true;
+        }
+        return false;
+      case 'candidate':
+        if (state.votes.isWon(this.voters)) {
+          this.becomeLeader(state.votes);
+          return true;
+        }
+        if (!state.rejected && state.votes.isLost(this.voters)) {
+          state.rejected = true;
+          state.electionDeadlineMs = Math.min(
+            state.electionDeadlineMs,
+            now + this.electionBackoff(state.retries),
+          );
+        }
+        if (now < state.electionDeadlineMs) return false;
+        if (this.isVoter) this.becomeProspective(state.retries + 1);
+        else this.enter(this.currentEpoch, this.unattached(undefined, this.self));
+        return true;
+      case 'follower':
+        // One that is left alone by a record it has just fetched gives its leader the time to see it
+        // committed.
+        if (now < state.fetchDeadlineMs && (state.hasFetched || !this.voters.isOnly(this.self))) return false;
+        if (state.snapshot?.installing === true) return false;
+        if (this.isVoter) this.becomeProspective(0);
+        else this.enter(this.currentEpoch, this.unattached(state.leaderId, state.votedKey));
+        return true;
+      case 'leader':
+        this.expireParkedFetches(state.leader);
+        if (now < this.checkQuorumDeadline(state.leader)) return false;
+        this.becomeResigned();
+        return true;
+    }
+  }
+
+  private nextDeadlineMs(): number {
+    const { state } = this;
+    let deadline = Number.POSITIVE_INFINITY;
+    const consider = (atMs: number): void => {
+      if (atMs < deadline) deadline = atMs;
+    };
+    const readyAtMs = this.peersToAsk().map(peer => Math.max(this.requests.readyAtMs(peer.id), this.now + 1));
+    // A discovery asks one at a time.
+    if (state.name !== 'unattached') readyAtMs.forEach(consider);
+    else if (readyAtMs.length > 0) consider(Math.max(...readyAtMs));
+    switch (state.name) {
+      case 'unattached':
+        if (this.isVoter) consider(state.electionDeadlineMs);
+        break;
+      case 'resigned':
+      case 'prospective':
+      case 'candidate':
+        consider(state.electionDeadlineMs);
+        break;
+      case 'follower':
+        if (state.snapshot?.installing !== true) consider(state.fetchDeadlineMs);
+        break;
+      case 'leader':
+        consider(this.checkQuorumDeadline(state.leader));
+        if (this.voters.ids.some(id => id !== this.self.id)) consider(state.leader.beginDeadlineMs);
+        for (const { deadlineMs } of state.leader.parked.values()) consider(deadlineMs);
+        break;
+    }
+    return deadline;
+  }
+
+  // Requests that the state calls for.
+
+  /** Whom this state has something to ask, whether or not a request is in flight. */
+  private peersToAsk(): readonly ReplicaKey[] {
+    const { state } = this;
+    const others = (): VoterNode[] => this.voters.voters.filter(voter => voter.id !== this.self.id);
+    switch (state.name) {
+      case 'prospective':
+      case 'candidate':
+        return others().filter(voter => !state.votes.hasAnswered(voter.id));
+      case 'resigned':
+        return others().filter(voter => !state.acknowledged.has(voter.id));
+      case 'follower': {
+        // A fetch claims that what lies below it is on disk: it waits until that is so.
+        const busy = state.snapshot?.installing === true || this.log.durableEndOffset !== this.log.endOffset;
+        return busy
+          ? []
+          : [{ id: state.leaderId, directoryId: this.voters.get(state.leaderId)?.directoryId ?? '' }];
+      }
+      case 'unattached':
+        return this.isVoter ? [] : this.discoveryTargets();
+      case 'leader':
+        return [];
+    }
+  }
+
+  /** An observer without a leader asks anyone who might know. */
+  private discoveryTargets(): readonly ReplicaKey[] {
+    const ids = new Set([...this.voters.ids, ...(this.options.bootstrapIds ?? [])]);
+    ids.delete(this.self.id);
+    return Array.from(ids, id => ({ id, directoryId: '' }));
+  }
+
+  private sendRequests(): void {
+    const { state } = this;
+    if (state.name === 'leader') {
+      this.sendBeginQuorumEpoch(state.leader);
+      return;
+    }
+    const asked = this.peersToAsk();
+    let peers = asked.filter(peer => this.requests.isReady(peer.id, this.now));
+    if (state.name === 'unattached' && peers.length > 0) {
+      peers = peers.length < asked.length ? [] : [peers[this.options.random(peers.length)]!];
+    }
+    for (const peer of peers) {
+      switch (state.name) {
+        case 'prospective':
+        case 'candidate':
+          this.request(peer.id, {
+            type: 'vote',
+            epoch: this.currentEpoch,
+            candidate: this.self,
+            voter: { id: peer.id, directoryId: peer.directoryId },
+            lastEpoch: this.log.lastEpoch,
+            lastOffset: this.log.endOffset,
+            preVote: state.name === 'prospective',
+          });
+          break;
+        case 'resigned':
+          this.request(peer.id, {
+            type: 'endQuorumEpoch',
+            epoch: this.currentEpoch,
+            leaderId: this.self.id,
+            preferredCandidates: state.preferredCandidates,
+          });
+          break;
+        case 'unattached':
+        case 'follower':
+          this.requestFetch(peer.id, state.name === 'follower' ? state : undefined);
+          break;
+      }
+    }
+  }
+
+  private requestFetch(to: number, follower: FollowerState | undefined): void {
+    if (follower?.snapshot !== undefined) {
+      this.request(to, {
+        type: 'fetchSnapshot',
+        epoch: this.currentEpoch,
+        replica: this.self,
+        snapshotId: follower.snapshot.id,
+        position: follower.snapshot.position,
+      });
+      return;
+    }
+    this.request(to, {
+      type: 'fetch',
+      epoch: this.currentEpoch,
+      replica: this.self,
+      fetchOffset: this.log.endOffset,
+      lastFetchedEpoch: this.log.lastEpoch,
+      highWatermark: this.committed ?? -1,
+      maxWaitMs: this.options.fetchMaxWaitMs,
+    });
+  }
+
+  private sendBeginQuorumEpoch(leader: LeaderState): void {
+    if (this.now < leader.beginDeadlineMs) return;
+    const silentSinceMs = this.now - this.options.fetchTimeoutMs / 2;
+    leader.beginDeadlineMs = this.now + this.options.fetchTimeoutMs / 2;
+    leader.forgetSilentObservers(this.voters, this.now);
+    for (const voter of this.voters.voters) {
+      if (voter.id === this.self.id || !this.requests.isReady(voter.id, this.now)) continue;
+      const lastFetchMs = leader.progress(voter.id)?.lastFetchMs ?? Number.NEGATIVE_INFINITY;
+      if (leader.acknowledged.has(voter.id) && lastFetchMs >= silentSinceMs) continue;
+      this.request(voter.id, {
+        type: 'beginQuorumEpoch',
+        epoch: this.currentEpoch,
+        leaderId: this.self.id,
+        voter: { id: voter.id, directoryId: voter.directoryId },
+      });
+    }
+  }
+
+  // Votes and quorum epochs.
+
+  private handleVote(request: VoteRequest): void {
+    const refuse = (error: number): void =>
+      this.respond(request, { type: 'voteResponse', ...this.answer(error), voteGranted: false });
+    if (request.epoch < this.currentEpoch) {
+      refuse(Errors.FENCED_LEADER_EPOCH);
+      return;
+    }
+    if (request.lastEpoch > request.epoch || request.lastOffset < 0) {
+      refuse(Errors.INVALID_REQUEST);
+      return;
+    }
+    if (request.epoch > this.currentEpoch) this.becomeUnattached(request.epoch);
+    if (!sameReplica(request.voter, this.self)) {
+      refuse(Errors.INVALID_VOTER_KEY);
+      return;
+    }
+    const logUpToDate =
+      compareOffsetAndEpoch({ offset: request.lastOffset, epoch: request.lastEpoch }, this.log.end) >= 0;
+    const voteGranted = canGrantVote(this.state, request.candidate, logUpToDate, request.preVote);
+    if (voteGranted && !request.preVote) {
+      const { state } = this;
+      if ((state.name === 'unattached' || state.name === 'prospective') && state.votedKey === undefined) {
+        this.state = { ...state, votedKey: request.candidate, electionDeadlineMs: this.electionDeadline() };
+      }
+    }
+    this.respond(request, { type: 'voteResponse', ...this.answer(Errors.NONE), voteGranted });
+  }
+
+  private handleQuorumEpoch(
+    request: Extract<RaftRequest, { type: 'beginQuorumEpoch' | 'endQuorumEpoch' }>,
+  ): void {
+    const begins = request.type === 'beginQuorumEpoch';
+    const type = begins ? 'beginQuorumEpochResponse' : 'endQuorumEpochResponse';
+    if (request.epoch < this.currentEpoch) {
+      this.respond(request, { type, ...this.answer(Errors.FENCED_LEADER_EPOCH) });
+      return;
+    }
+    if (request.leaderId !== request.from) {
+      this.respond(request, { type, ...this.answer(Errors.INVALID_REQUEST) });
+      return;
+    }
+    // Who leads is true for everyone, so it is taken in even where the request was meant for another
+    // incarnation.
+    this.learn(request.leaderId, request.epoch, begins);
+    const meantForUs = !begins || sameReplica(request.voter, this.self);
+    this.respond(request, { type, ...this.answer(meantForUs ? Errors.NONE : Errors.INVALID_VOTER_KEY) });
+    if (begins || this.state.name !== 'follower' || this.state.leaderId !== request.leaderId) return;
+    const { votedKey, leaderId } = this.state;
+    const position = request.preferredCandidates.findIndex(candidate => sameReplica(candidate, this.self));
+    // The most caught up runs at once; the others leave it time to win.
+    const delayMs =
+      position === 0 ? 0 : this.electionBackoff(position < 0 ? request.preferredCandidates.length : position);
+    this.enter(this.currentEpoch, {
+      name: 'unattached',
+      leaderId,
+      votedKey,
+      electionDeadlineMs: this.now + delayMs,
+    });
+  }
+
+  private handleResponse(response: RaftResponse): void {
+    const epochBefore = this.currentEpoch;
+    const stateBefore = this.state;
+    this.learn(response.leaderId, response.epoch, false);
+    if (this.currentEpoch !== epochBefore || this.state !== stateBefore) return;
+    if (response.error !== Errors.NONE && response.type !== 'voteResponse') {
+      if (response.error === Errors.SNAPSHOT_NOT_FOUND && this.state.name === 'follower') {
+        this.state.snapshot = undefined;
+      }
+      this.requests.pause(response.from, this.now);
+      return;
+    }
+    if (response.epoch !== this.currentEpoch && response.type !== 'voteResponse') return;
+    const { state } = this;
+    switch (response.type) {
+      case 'voteResponse':
+        if (state.name !== 'prospective' && state.name !== 'candidate') return;
+        // A voter that does not know pre-votes does not stand in the way of an election.
+        if (response.error === Errors.UNSUPPORTED_VERSION && state.name === 'prospective') {
+          state.votes.record(response.from, true);
+        } else if (response.error !== Errors.NONE && response.error !== Errors.INVALID_VOTER_KEY) {
+          this.requests.pause(response.from, this.now);
+        } else {
+          state.votes.record(response.from, response.voteGranted && response.error === Errors.NONE);
+        }
+        return;
+      case 'beginQuorumEpochResponse':
+        if (state.name === 'leader') state.leader.acknowledged.add(response.from);
+        return;
+      case 'endQuorumEpochResponse':
+        if (state.name === 'resigned') state.acknowledged.add(response.from);
+        return;
+      case 'fetchResponse':
+        if (state.name === 'follower' && response.from === state.leaderId)
+          this.handleFetched(state, response);
+        else this.requests.pause(response.from, this.now);
+        return;
+      case 'fetchSnapshotResponse':
+        if (state.name === 'follower' && response.from === state.leaderId) {
+          this.handleSnapshotFetched(state, response);
+          return;
+        }
+    }
+  }
+
+  // Replication, the follower's side.
+
+  private handleFetched(
+    follower: FollowerState,
+    response: Extract<RaftResponse, { type: 'fetchResponse' }>,
+  ): void {
+    follower.fetchDeadlineMs = this.now + this.options.fetchTimeoutMs;
+    follower.hasFetched = true;
+    if (response.divergingEpoch !== undefined) {
+      const { epoch, offset } = response.divergingEpoch;
+      const own = this.log.endOffsetForEpoch(epoch);
+      const truncateTo = own.epoch === epoch ? min64(own.offset, offset) : own.offset;
+      const floor = max64(this.committed ?? 0, this.log.startOffset);
+      invariant(
+        truncateTo >= floor,
+        'M4',
+        () => `the leader's log parts from ours at ${truncateTo}, below ${floor}`,
+      );
+      if (truncateTo < this.log.endOffset) {
+        this.log.truncateTo(truncateTo);
+        this.out.truncateTo = truncateTo;
+      }
+      return;
+    }
+    if (response.snapshotId !== undefined) {
+      follower.snapshot = { id: response.snapshotId, position: 0, installing: false };
+      return;
+    }
+    for (const entry of response.entries ?? []) {
+      if (entry.baseOffset !== this.log.endOffset || entry.epoch < this.log.lastEpoch) break;
+      if (entry.epoch > this.currentEpoch) break;
+      this.append(entry);
+    }
+    this.raiseHighWatermark(min64(response.highWatermark, this.log.endOffset));
+  }
+
+  private handleSnapshotFetched(
+    follower: FollowerState,
+    response: Extract<RaftResponse, { type: 'fetchSnapshotResponse' }>,
+  ): void {
+    follower.fetchDeadlineMs = this.now + this.options.fetchTimeoutMs;
+    const { snapshot } = follower;
+    const { bytes, size } = response;
+    if (snapshot === undefined || bytes === undefined || size === undefined) return;
+    if (
+      response.position !== snapshot.position ||
+      compareOffsetAndEpoch(response.snapshotId, snapshot.id) !== 0
+    )
+      return;
+    snapshot.position += bytes.length;
+    const last = snapshot.position >= size;
+    snapshot.installing = last;
+    this.out.snapshotChunk = { id: snapshot.id, position: response.position, bytes, last };
+  }
+
+  /** Why a request to the leader cannot be served; NONE if it can. */
+  private leaderError(epoch: LeaderEpoch): number {
+    if (epoch < this.currentEpoch) return Errors.FENCED_LEADER_EPOCH;
+    if (epoch > this.currentEpoch) return Errors.UNKNOWN_LEADER_EPOCH;
+    return this.isLeader ? Errors.NONE : Errors.NOT_LEADER_OR_FOLLOWER;
+  }
+
+  private handleFetch(request: FetchRequest): void {
+    const error = this.leaderError(request.epoch);
+    const { state, log } = this;
+    if (error !== Errors.NONE || state.name !== 'leader') {
+      this.respond(request, this.fetchError(error));
+      return;
+    }
+    const { fetchOffset, lastFetchedEpoch } = request;
+    const fresh = fetchOffset === 0 && lastFetchedEpoch === 0 && log.startOffset === 0;
+    if (!fresh) {
+      const snapshot = log.latestSnapshotId;
+      if (snapshot !== undefined && log.isBehindStart(fetchOffset, lastFetchedEpoch)) {
+        this.respond(request, { ...this.fetchError(Errors.NONE), snapshotId: snapshot });
+        return;
+      }
+      const known = log.endOffsetForEpoch(lastFetchedEpoch);
+      if (known.epoch !== lastFetchedEpoch || known.offset < fetchOffset) {
+        this.respond(request, { ...this.fetchError(Errors.NONE), divergingEpoch: known });
+        return;
+      }
+    }
+    state.leader.recordFetch(request.replica, fetchOffset, log.endOffset, this.now);
+    state.leader.parked.delete(request.replica.id);
+    this.maybeAdvanceHighWatermark();
+    if (this.state !== state) {
+      this.respond(request, this.fetchError(Errors.NOT_LEADER_OR_FOLLOWER));
+      return;
+    }
+    if (this.hasNews(request) || request.maxWaitMs <= 0) this.respondFetch(request);
+    else {
+      state.leader.parked.set(request.replica.id, { request, deadlineMs: this.now + request.maxWaitMs });
+    }
+  }
+
+  private expireParkedFetches(leader: LeaderState): void {
+    for (const [id, { request, deadlineMs }] of leader.parked) {
+      if (deadlineMs > this.now) continue;
+      leader.parked.delete(id);
+      this.respondFetch(request);
+    }
+  }
+
+  private handleFetchSnapshot(request: Extract<RaftRequest, { type: 'fetchSnapshot' }>): void {
+    const { snapshotId, position } = request;
+    const latest = this.log.latestSnapshotId;
+    let error = this.leaderError(request.epoch);
+    if (error === Errors.NONE && (latest === undefined || compareOffsetAndEpoch(latest, snapshotId) !== 0)) {
+      error = Errors.SNAPSHOT_NOT_FOUND;
+    }
+    if (error === Errors.NONE && this.state.name === 'leader') {
+      // It counts as a sign of life for the quorum check, and as no progress.
+      this.state.leader.recordFetch(request.replica, -1, this.log.endOffset, this.now);
+    }
+    this.respond(request, { type: 'fetchSnapshotResponse', ...this.answer(error), snapshotId, position });
+  }
+
+  private maybeAdvanceHighWatermark(): void {
+    if (this.state.name !== 'leader') return;
+    const { leader } = this.state;
+    const majority = leader.majorityOffset(this.voters, this.self, this.log.durableEndOffset);
+    if (!this.mayCommit(majority, leader)) return;
+    if (this.raiseHighWatermark(majority)) {
+      this.answerParkedFetches();
+      const { offset } = this.log.voters;
+      // Removed by a record that is now committed: the others have a leader to elect.
+      if (!this.isVoter && offset < majority) this.becomeResigned();
+    }
+  }
+
+  /**
+   * M5: what earlier epochs wrote is committed only along with a record of this one. A seam for mutants in
+   * tests.
+   */
+  protected mayCommit(offset: Offset, leader: LeaderState): boolean {
+    return offset > leader.epochStartOffset;
+  }
+
+  // Changes of the voter set: one voter at a time (M9).
+
+  /** Kafka's error if no change can be made now. */
+  private voterChangeError(): number {
+    if (this.state.name !== 'leader') return Errors.NOT_LEADER_OR_FOLLOWER;
+    if (this.log.voters.kraftVersion < 1) return Errors.UNSUPPORTED_VERSION;
+    const committed = this.committed ?? -1;
+    // Before the epoch's own start is committed, an uncommitted change of an earlier leader could still
+    // count.
+    if (committed <= this.state.leader.epochStartOffset) return Errors.REQUEST_TIMED_OUT;
+    return this.log.voters.offset >= committed ? Errors.REQUEST_TIMED_OUT : Errors.NONE;
+  }
+
+  private addVoter(voter: VoterNode): number | undefined {
+    const error = this.voterChangeError();
+    if (error !== Errors.NONE || this.state.name !== 'leader') return error;
+    if (this.voters.get(voter.id) !== undefined) return Errors.DUPLICATE_VOTER;
+    const { leader } = this.state;
+    const progress = leader.progress(voter.id);
+    // A voter that is far behind would hold up every commit: it has to have reached this epoch first.
+    if (progress === undefined || !sameReplica(progress.key, voter)) return Errors.REQUEST_TIMED_OUT;
+    if (progress.fetchOffset <= leader.epochStartOffset) return Errors.REQUEST_TIMED_OUT;
+    this.appendControls([{ type: 'voters', voters: this.voters.with(voter) }]);
+    return undefined;
+  }
+
+  private removeVoter(key: ReplicaKey): number | undefined {
+    const error = this.voterChangeError();
+    if (error !== Errors.NONE) return error;
+    const voter = this.voters.get(key.id);
+    if (voter === undefined || !sameReplica(voter, key)) return Errors.VOTER_NOT_FOUND;
+    if (this.voters.size === 1) return Errors.INVALID_REQUEST;
+    this.appendControls([{ type: 'voters', voters: this.voters.without(key.id) }]);
+    return undefined;
+  }
+}

@@ -1,0 +1,609 @@
+import { invariant } from '../base/assert.ts';
+import { add64, max64, type LeaderEpoch, type Offset, sub64, type Timestamp } from '../base/int64.ts';
+import type { Logger } from '../base/logger.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
+import type { RecordBatch } from '../record/record-batch.ts';
+import type { Runtime, Timer } from '../runtime/runtime.ts';
+import type { ControlRecord } from './control-record.ts';
+import { ListenerContext, readCommitted } from './listener-context.ts';
+import type { LogEntry, VoterSetAtOffset } from './log-summary.ts';
+import { NO_ELECTION } from './quorum-state.ts';
+import type { QuorumStateStore } from './quorum-state-store.ts';
+import { decodeBatch, encodeControlBatch, encodeDataBatch, validBatches } from './raft-batch.ts';
+import type {
+  CommittedBatch,
+  LeaderAndEpoch,
+  OffsetAndEpoch,
+  RaftClient,
+  RaftListener,
+  SnapshotWriter,
+} from './raft-client.ts';
+import { RaftCore } from './raft-core.ts';
+import type { RaftMessage } from './raft-message.ts';
+import type { RaftTransport } from './raft-transport.ts';
+import type { AppendBatch, QuorumStatus, RaftCoreOptions, RaftEvent, Ready } from './ready.ts';
+import type { RawSnapshotWriter, ReplicatedLog } from './replicated-log.ts';
+import { readSnapshotHeader, RecordsSnapshotWriter } from './snapshot-file.ts';
+import type { VoterSet } from './voter-set.ts';
+
+export interface RaftDriverOptions extends Omit<RaftCoreOptions, 'random' | 'firstCorrelationId'> {
+  /**
+   * From `controller.quorum.voters`; empty where the voters are in the log or in the snapshot that formatting
+   * wrote.
+   */
+  readonly staticVoters: VoterSet;
+  /** Bytes of record values in one batch. Kafka's limit is 8 MiB. */
+  readonly maxBatchBytes?: number;
+  /** How often retention of snapshots and log is looked at, beside after each snapshot. */
+  readonly cleanIntervalMs?: number;
+  /**
+   * The driver has stopped for good: a write failed, or an invariant does not hold. The process should end.
+   */
+  readonly onFatal: (error: Error) => void;
+}
+
+export interface RaftDriverParts {
+  readonly log: ReplicatedLog;
+  readonly store: QuorumStateStore;
+  readonly transport: RaftTransport;
+}
+
+/** What a driver's log entries carry: values to encode, or a batch as the leader sent it. */
+type EntryPayload =
+  | { readonly type: 'values'; readonly values: readonly Buffer[]; readonly timestamp: Timestamp }
+  | { readonly type: 'bytes'; readonly batch: RecordBatch };
+
+const DEFAULT_MAX_BATCH_BYTES = 8 * 1024 * 1024;
+const SCAN_BYTES = 4 * 1024 * 1024;
+/** What may go into one FetchResponse, and into one FetchSnapshotResponse. */
+const FETCH_MAX_BYTES = 1024 * 1024;
+
+/**
+ * Does what the core orders, and owns the law of order: what must be durable is durable before anything is
+ * said of it.
+ *
+ *     scheduleAppend ─┐ (all of a turn)
+ *     message ────────┼─> core.step ─> quorum-state fsynced ─> truncate, append ─> messages sent
+ *     timer ──────────┘        ^                                     │
+ *                              └── flushed <── one fsync at a time <─┘   then: high watermark, listeners
+ *
+ * Appends of one turn are one write; those that arrive during an fsync share the next one. A failed write or
+ * fsync stops the driver: it is never tried again.
+ */
+export class RaftDriver implements RaftClient {
+  private readonly runtime: Runtime;
+  private readonly logger: Logger;
+  private readonly options: RaftDriverOptions;
+  private readonly log: ReplicatedLog;
+  private readonly store: QuorumStateStore;
+  private readonly transport: RaftTransport;
+  private core!: RaftCore;
+  private phase: 'new' | 'running' | 'stopped' | 'failed' = 'new';
+
+  private readonly events: RaftEvent[] = [];
+  private stepping = false;
+  private timer: Timer | undefined;
+  private timerAtMs = Number.POSITIVE_INFINITY;
+  private cleanTimer: Timer | undefined;
+
+  private staged: AppendBatch[] = [];
+  private stagedRecords = 0;
+  private flush: Promise<void> | undefined;
+  private install: RawSnapshotWriter | undefined;
+
+  private readonly listeners = new Set<ListenerContext>();
+  private pumpScheduled = false;
+  /** Batches at the end of the log that some listener has not heard: a run without gaps. */
+  private recent: CommittedBatch[] = [];
+
+  constructor(runtime: Runtime, logger: Logger, options: RaftDriverOptions, parts: RaftDriverParts) {
+    this.runtime = runtime;
+    this.logger = logger.child('raft');
+    this.options = options;
+    this.log = parts.log;
+    this.store = parts.store;
+    this.transport = parts.transport;
+  }
+
+  /**
+   * Reads the log's control records and takes part in the quorum from then on. A sole voter leads when the
+   * promise resolves; its listeners hear so once the start of its epoch is durable.
+   */
+  async start(): Promise<void> {
+    invariant(this.phase === 'new', 'driver', 'started twice');
+    const { log } = this;
+    if (log.truncateToLatestSnapshot())
+      this.logger.warn('the log was behind its newest snapshot and goes on from there');
+    const voterSets = await this.readVoterSets();
+    // What recovery found may be in the page cache only. The core takes it for durable, so it is made so.
+    await log.flush();
+    const election = this.store.read() ?? NO_ELECTION;
+    const first = log.epochStarts()[0];
+    const startEpoch =
+      first !== undefined && first.startOffset < log.startOffset
+        ? first.epoch
+        : (log.snapshotIds().find(id => id.offset === log.startOffset)?.epoch ?? 0);
+    const { random } = this.runtime;
+    this.core = new RaftCore(
+      {
+        ...this.options,
+        random: bound => random.below(bound),
+        firstCorrelationId: random.below(0x4000_0000),
+      },
+      {
+        election,
+        log: {
+          startOffset: log.startOffset,
+          startEpoch,
+          endOffset: log.endOffset,
+          epochs: log.epochStarts(),
+          latestSnapshotId: log.latestSnapshotId(),
+          voterSets,
+        },
+      },
+      this.nowMs(),
+    );
+    this.phase = 'running';
+    this.scheduleClean();
+    this.runSteps(() => this.core.start(this.nowMs()));
+  }
+
+  get nodeId(): number {
+    return this.options.self.id;
+  }
+
+  leaderAndEpoch(): LeaderAndEpoch {
+    return this.core.leaderAndEpoch;
+  }
+
+  highWatermark(): Offset | undefined {
+    return this.core.highWatermark;
+  }
+
+  logEndOffset(): Offset {
+    return this.core.log.endOffset;
+  }
+
+  status(): QuorumStatus {
+    return this.core.status();
+  }
+
+  register(listener: RaftListener): void {
+    this.listeners.add(new ListenerContext(listener));
+    this.schedulePump();
+  }
+
+  unregister(listener: RaftListener): void {
+    for (const context of this.listeners) {
+      if (context.listener !== listener) continue;
+      context.removed = true;
+      this.listeners.delete(context);
+    }
+  }
+
+  scheduleAppend(epoch: LeaderEpoch, records: readonly Buffer[]): Offset {
+    if (this.phase !== 'running' || !this.core.isLeader || epoch !== this.core.epoch) {
+      throw new KafkaError(
+        Errors.NOT_LEADER_OR_FOLLOWER,
+        `this node does not lead the metadata quorum in epoch ${epoch}`,
+      );
+    }
+    if (records.length === 0) throw new RangeError('a batch needs a record');
+    const size = records.reduce((sum, record) => sum + record.length, 0);
+    const limit = this.options.maxBatchBytes ?? DEFAULT_MAX_BATCH_BYTES;
+    if (size > limit) {
+      throw new KafkaError(
+        Errors.RECORD_LIST_TOO_LARGE,
+        `${size} bytes of records in a batch, at most ${limit} may be`,
+      );
+    }
+    const payload: EntryPayload = {
+      type: 'values',
+      values: [...records],
+      timestamp: this.runtime.clock.wallMs(),
+    };
+    if (this.staged.length === 0) this.runtime.timers.soon(() => this.appendStaged());
+    this.staged.push({ recordCount: records.length, payload });
+    this.stagedRecords += records.length;
+    return add64(this.core.log.endOffset, this.stagedRecords - 1);
+  }
+
+  createSnapshot(id: OffsetAndEpoch, lastContainedLogTimestamp: Timestamp): SnapshotWriter | undefined {
+    const highWatermark = this.core.highWatermark ?? 0;
+    if (id.offset > highWatermark) {
+      throw new RangeError(`a snapshot at ${id.offset} is past the high watermark ${highWatermark}`);
+    }
+    const known = this.log.latestSnapshotId();
+    if (known !== undefined && known.offset >= id.offset) return undefined;
+    const end = this.log.endOffsetForEpoch(id.epoch);
+    if (end.epoch !== id.epoch || end.offset < id.offset) {
+      throw new RangeError(`offset ${id.offset} was not written in epoch ${id.epoch}`);
+    }
+    const raw = this.log.createSnapshot(id);
+    if (raw === undefined) return undefined;
+    const { voters, kraftVersion } = this.core.log.votersBelow(id.offset);
+    const header = { lastContainedLogTimestamp, kraftVersion, voters };
+    return new RecordsSnapshotWriter(
+      raw,
+      header,
+      () => this.runtime.clock.wallMs(),
+      () => {
+        this.dispatch({ type: 'snapshotCreated', id });
+        this.clean();
+      },
+    );
+  }
+
+  latestSnapshotId(): OffsetAndEpoch | undefined {
+    return this.log.latestSnapshotId();
+  }
+
+  resign(epoch: LeaderEpoch): void {
+    this.dispatch({ type: 'resign', epoch });
+  }
+
+  /** A message from another replica. `records`: the bytes that came with a FetchResponse. */
+  receive(message: RaftMessage, records: Buffer | undefined): void {
+    if (message.type !== 'fetchResponse' || records === undefined) {
+      this.dispatch({ type: 'receive', message });
+      return;
+    }
+    const entries: LogEntry[] = [];
+    try {
+      for (const batch of validBatches(records)) {
+        const { controlRecords, baseOffset, lastOffset, epoch } = decodeBatch(batch);
+        const payload: EntryPayload = { type: 'bytes', batch };
+        entries.push({ baseOffset, lastOffset, epoch, controls: controlRecords, payload });
+      }
+    } catch (error) {
+      // What came before the bad batch is good; the rest is asked for again.
+      this.logger.warn('a fetched batch is damaged', { from: message.from, error: String(error) });
+    }
+    this.dispatch({ type: 'receive', message: { ...message, entries } });
+  }
+
+  /** The transport could not send a request, or its connection closed before the response. */
+  requestFailed(peer: number, correlationId: number): void {
+    this.dispatch({ type: 'requestFailed', peer, correlationId });
+  }
+
+  async shutdown(): Promise<void> {
+    if (this.phase !== 'running') return;
+    for (const { listener } of this.listeners) listener.beginShutdown?.();
+    this.appendStaged();
+    while (this.flush !== undefined) await this.flush;
+    if (this.phase !== 'running') return;
+    if (this.core.voters.size > 1) this.resign(this.core.epoch);
+    this.stop('stopped');
+    await this.log.close();
+  }
+
+  // Steps.
+
+  private nowMs(): number {
+    return this.runtime.clock.monotonicMs();
+  }
+
+  private dispatch(event: RaftEvent): void {
+    if (this.phase !== 'running') return;
+    this.events.push(event);
+    if (!this.stepping) this.runSteps();
+  }
+
+  /** Steps until no event is left. An effect of a step may add more. */
+  private runSteps(first?: () => Ready): void {
+    this.stepping = true;
+    try {
+      if (first !== undefined) this.process(first());
+      for (let event = this.events.shift(); event !== undefined; event = this.events.shift()) {
+        // Offsets were promised to what is staged: it goes before anything that the core itself may append.
+        if (event.type !== 'append' && this.staged.length > 0) this.stepStaged();
+        this.process(this.core.step(event, this.nowMs()));
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.stepping = false;
+    }
+    if (this.phase !== 'running') return;
+    this.startFlush();
+    this.schedulePump();
+  }
+
+  private appendStaged(): void {
+    if (this.staged.length > 0) this.dispatch({ type: 'tick' });
+  }
+
+  private stepStaged(): void {
+    const batches = this.staged;
+    this.staged = [];
+    this.stagedRecords = 0;
+    // Whoever scheduled them hears of the lost leadership, and that nothing of its epoch will be committed.
+    if (!this.core.isLeader) return;
+    this.process(this.core.step({ type: 'append', epoch: this.core.epoch, batches }, this.nowMs()));
+  }
+
+  private process(ready: Ready): void {
+    const { log, core } = this;
+    if (ready.persist !== undefined) {
+      this.store.write(ready.persist, core.log.voters.kraftVersion, core.voters);
+    }
+    if (ready.truncateTo !== undefined) {
+      const { truncateTo } = ready;
+      log.truncateToEndOffset(truncateTo);
+      this.recent = this.recent.filter(batch => batch.lastOffset < truncateTo);
+    }
+    if (ready.appends.length > 0) this.append(ready.appends);
+    if (ready.snapshotChunk !== undefined) this.writeSnapshotChunk(ready.snapshotChunk);
+    if (ready.highWatermark !== undefined) log.updateHighWatermark(ready.highWatermark);
+    if (ready.leaderAndEpoch !== undefined) {
+      this.logger.info('the metadata quorum has a new epoch or leader', { ...ready.leaderAndEpoch });
+    }
+    for (const message of ready.messages) this.send(message);
+    this.setTimer(ready.nextDeadlineMs);
+  }
+
+  private append(entries: readonly LogEntry[]): void {
+    const { log, core } = this;
+    const chunks: Buffer[] = [];
+    const asLeader = core.isLeader;
+    for (const entry of entries) {
+      const batch = this.encode(entry);
+      chunks.push(batch.bytes);
+      this.recent.push(batch.committed);
+    }
+    const records = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    if (asLeader && entries[0]!.baseOffset === core.epochStartOffset) log.initializeLeaderEpoch(core.epoch);
+    const range = asLeader
+      ? log.appendAsLeader(records, core.epoch)
+      : log.appendAsFollower(records, core.epoch);
+    invariant(
+      range.firstOffset === entries[0]!.baseOffset && range.lastOffset === entries.at(-1)!.lastOffset,
+      'M3',
+      () => `the log took offsets ${range.firstOffset} to ${range.lastOffset}`,
+    );
+  }
+
+  private encode(entry: LogEntry): { bytes: Buffer; committed: CommittedBatch } {
+    const { baseOffset, lastOffset, epoch } = entry;
+    const payload = entry.payload as EntryPayload | undefined;
+    if (payload?.type === 'bytes')
+      return { bytes: payload.batch.bytes, committed: decodeBatch(payload.batch) };
+    const appendTimestamp = payload?.timestamp ?? this.runtime.clock.wallMs();
+    const position = { baseOffset, epoch, timestamp: appendTimestamp };
+    const values = payload?.values ?? [];
+    const controlRecords: readonly ControlRecord[] = entry.controls;
+    const bytes =
+      payload === undefined
+        ? encodeControlBatch(controlRecords, position)
+        : encodeDataBatch(values, position);
+    const committed: CommittedBatch = {
+      baseOffset,
+      lastOffset,
+      epoch,
+      appendTimestamp,
+      sizeInBytes: bytes.length,
+      records: values,
+      controlRecords,
+    };
+    return { bytes, committed };
+  }
+
+  /** One fsync at a time; whatever is appended meanwhile waits for the next. */
+  private startFlush(): void {
+    const summary = this.core.log;
+    if (this.flush !== undefined || this.phase !== 'running') return;
+    if (summary.durableEndOffset === summary.endOffset) return;
+    const { endOffset, truncations } = summary;
+    const flush = this.log.flush().then(
+      () => {
+        this.flush = undefined;
+        this.dispatch({ type: 'flushed', endOffset, truncations });
+      },
+      (error: unknown) => {
+        this.flush = undefined;
+        this.fail(error);
+      },
+    );
+    this.flush = flush;
+  }
+
+  private send(message: RaftMessage): void {
+    if (message.type === 'fetchResponse' && message.readFrom !== undefined) {
+      const bytes = this.log.read(message.readFrom, FETCH_MAX_BYTES);
+      if (Buffer.isBuffer(bytes)) this.transport.send(message, bytes);
+      else {
+        bytes.then(
+          records => this.transport.send(message, records),
+          error => this.fail(error),
+        );
+      }
+      return;
+    }
+    if (message.type === 'fetchSnapshotResponse' && message.error === Errors.NONE) {
+      const raw = this.log.readSnapshot(message.snapshotId);
+      if (raw === undefined) {
+        this.transport.send({ ...message, error: Errors.SNAPSHOT_NOT_FOUND }, undefined);
+        return;
+      }
+      const bytes = raw.read(
+        message.position,
+        Math.min(FETCH_MAX_BYTES, Math.max(0, raw.sizeInBytes - message.position)),
+      );
+      this.transport.send({ ...message, size: raw.sizeInBytes, bytes }, undefined);
+      raw.close();
+      return;
+    }
+    this.transport.send(message, undefined);
+  }
+
+  private writeSnapshotChunk(chunk: NonNullable<Ready['snapshotChunk']>): void {
+    const { log } = this;
+    if (chunk.position === 0) {
+      this.install?.close();
+      this.install = log.createSnapshot(chunk.id);
+    }
+    this.install?.append(chunk.bytes);
+    if (!chunk.last) return;
+    this.install?.freezeSync();
+    this.install = undefined;
+    const raw = log.readSnapshot(chunk.id);
+    if (raw === undefined) throw new Error(`the snapshot ${chunk.id.offset}-${chunk.id.epoch} is not there`);
+    const { kraftVersion, voters } = readSnapshotHeader(raw);
+    raw.close();
+    log.truncateToLatestSnapshot();
+    this.recent = [];
+    const set: VoterSetAtOffset | undefined =
+      voters === undefined ? undefined : { offset: sub64(chunk.id.offset, 1), voters, kraftVersion };
+    this.events.unshift({ type: 'snapshotInstalled', id: chunk.id, voters: set });
+  }
+
+  private setTimer(atMs: number): void {
+    if (atMs === this.timerAtMs) return;
+    this.timer?.cancel();
+    this.timer = undefined;
+    this.timerAtMs = atMs;
+    if (atMs === Number.POSITIVE_INFINITY || this.phase !== 'running') return;
+    this.timer = this.runtime.timers.after(Math.max(0, atMs - this.nowMs()), () => {
+      this.timerAtMs = Number.POSITIVE_INFINITY;
+      this.dispatch({ type: 'tick' });
+    });
+  }
+
+  // Snapshots behind us.
+
+  private scheduleClean(): void {
+    this.cleanTimer = this.runtime.timers.after(this.options.cleanIntervalMs ?? 60_000, () => {
+      this.clean();
+      if (this.phase === 'running') this.scheduleClean();
+    });
+  }
+
+  private clean(): void {
+    if (this.phase !== 'running') return;
+    try {
+      if (!this.log.maybeClean()) return;
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.dispatch({ type: 'logStartAdvanced', startOffset: this.log.startOffset });
+  }
+
+  // Listeners.
+
+  private schedulePump(): void {
+    if (this.pumpScheduled || this.phase !== 'running') return;
+    this.pumpScheduled = true;
+    this.runtime.timers.soon(() => {
+      this.pumpScheduled = false;
+      if (this.phase !== 'running') return;
+      try {
+        for (const context of this.listeners) this.pump(context);
+        this.dropHeard();
+      } catch (error) {
+        this.fail(error);
+      }
+    });
+  }
+
+  /** Brings a listener on by what is at hand, at most one read of the log. */
+  private pump(context: ListenerContext): void {
+    if (context.reading) return;
+    context.maybeLoadSnapshot(this.log);
+    const highWatermark = this.core.highWatermark;
+    if (highWatermark !== undefined && context.nextOffset < highWatermark) {
+      const from = context.nextOffset;
+      const first = this.recent[0];
+      if (first !== undefined && first.baseOffset <= from) {
+        context.deliver(
+          this.recent.filter(batch => batch.baseOffset >= from && batch.lastOffset < highWatermark),
+        );
+      } else {
+        const batches = readCommitted(this.log, from, highWatermark);
+        if (Array.isArray(batches)) context.deliver(batches);
+        else {
+          this.deliverLater(context, batches);
+          return;
+        }
+      }
+      if (context.nextOffset < highWatermark && context.nextOffset > from) this.schedulePump();
+    }
+    context.maybeTellLeader(this.core.leaderAndEpoch, this.core.epochStartOffset);
+  }
+
+  private deliverLater(context: ListenerContext, batches: Promise<CommittedBatch[]>): void {
+    context.reading = true;
+    batches
+      .then(read => {
+        context.reading = false;
+        if (this.phase !== 'running' || context.removed) return;
+        context.deliver(read);
+        this.schedulePump();
+      })
+      .catch((error: unknown) => this.fail(error));
+  }
+
+  private dropHeard(): void {
+    let heard: Offset = this.core.highWatermark ?? 0;
+    for (const context of this.listeners) if (context.nextOffset < heard) heard = context.nextOffset;
+    let count = 0;
+    while (count < this.recent.length && this.recent[count]!.lastOffset < heard) count++;
+    if (count > 0) this.recent.splice(0, count);
+  }
+
+  // Start and end.
+
+  /** The voter sets that the newest snapshot and the log behind it name. */
+  private async readVoterSets(): Promise<VoterSetAtOffset[]> {
+    const { log } = this;
+    let base: VoterSetAtOffset = { offset: -1, voters: this.options.staticVoters, kraftVersion: 0 };
+    const id = log.latestSnapshotId();
+    const raw = id === undefined ? undefined : log.readSnapshot(id);
+    if (id !== undefined && raw !== undefined) {
+      const { kraftVersion, voters } = readSnapshotHeader(raw);
+      raw.close();
+      if (voters !== undefined) base = { offset: sub64(id.offset, 1), voters, kraftVersion };
+    }
+    const sets = [base];
+    let offset: Offset = max64(log.startOffset, id?.offset ?? 0);
+    while (offset < log.endOffset) {
+      const bytes = await log.read(offset, SCAN_BYTES);
+      const from = offset;
+      for (const batch of validBatches(bytes)) {
+        offset = add64(batch.lastOffset, 1);
+        if (batch.isControlBatch && batch.baseOffset >= from) noteControls(sets, batch);
+      }
+      if (offset === from) throw new Error(`the metadata log cannot be read at offset ${from}`);
+    }
+    return sets;
+  }
+
+  private fail(error: unknown): void {
+    if (this.phase === 'failed' || this.phase === 'stopped') return;
+    this.stop('failed');
+    const cause = error instanceof Error ? error : new Error(String(error));
+    this.logger.error('the metadata quorum stops on this node', { error: cause.message });
+    for (const { listener } of this.listeners) listener.beginShutdown?.();
+    this.options.onFatal(cause);
+  }
+
+  private stop(phase: 'stopped' | 'failed'): void {
+    this.phase = phase;
+    this.timer?.cancel();
+    this.cleanTimer?.cancel();
+    this.install?.close();
+    this.staged = [];
+    this.events.length = 0;
+  }
+}
+
+function noteControls(sets: VoterSetAtOffset[], batch: RecordBatch): void {
+  const { controlRecords, baseOffset } = decodeBatch(batch);
+  controlRecords.forEach((control, i) => {
+    const { voters, kraftVersion } = sets.at(-1)!;
+    const offset = add64(baseOffset, i);
+    if (control.type === 'voters') sets.push({ offset, voters: control.voters, kraftVersion });
+    else if (control.type === 'kraftVersion') sets.push({ offset, voters, kraftVersion: control.level });
+  });
+}

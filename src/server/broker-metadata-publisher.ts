@@ -1,0 +1,118 @@
+import type { KafkaConfig } from '../config/kafka-config.ts';
+import { logConfigOf } from '../config/topic-config.ts';
+import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
+import type { LogManager } from '../log/log-manager.ts';
+import { ConfigResourceType } from '../metadata/config-resource.ts';
+import type { MetadataDelta } from '../metadata/metadata-delta.ts';
+import type { MetadataImage } from '../metadata/metadata-image.ts';
+import type { MetadataPublisher } from '../metadata/metadata-publisher.ts';
+import { InternalTopic } from '../metadata/topic-name.ts';
+import type { TopicImage } from '../metadata/topics-image.ts';
+import type { TopicsDelta } from '../metadata/topics-delta.ts';
+import type { ReplicaManager } from '../replication/replica-manager.ts';
+
+export interface BrokerMetadataTargets {
+  readonly nodeId: number;
+  readonly logManager: LogManager;
+  readonly replicaManager: ReplicaManager;
+  readonly groupCoordinator: GroupCoordinator;
+  /** The broker's own configuration has changed. */
+  setConfig(config: KafkaConfig): void;
+}
+
+/**
+ * Turns new metadata into what this broker does: its configuration and that of its logs, the replicas it hosts, the
+ * partitions whose groups it coordinates. In this order, because each needs the one before it.
+ */
+export class BrokerMetadataPublisher implements MetadataPublisher {
+  readonly name = 'broker-metadata';
+  private readonly targets: BrokerMetadataTargets;
+  /** As the file has it, without what was set while the cluster runs. */
+  private readonly staticConfig: KafkaConfig;
+  private config: KafkaConfig;
+  private isFirst = true;
+
+  constructor(staticConfig: KafkaConfig, targets: BrokerMetadataTargets) {
+    this.staticConfig = staticConfig;
+    this.config = staticConfig;
+    this.targets = targets;
+  }
+
+  onMetadataUpdate(delta: MetadataDelta, image: MetadataImage): void {
+    if (this.isFirst) this.setStrayLogsAside(image);
+    this.isFirst = false;
+    this.updateConfigs(delta, image);
+    if (delta.topics !== undefined) {
+      this.updateReplicas(delta.topics, image);
+      this.updateCoordinators(delta.topics, image);
+    }
+  }
+
+  /** Logs whose topic was deleted, or moved away, while this broker was down. They stay for somebody to look at. */
+  private setStrayLogsAside({ topics }: MetadataImage): void {
+    const { logManager, nodeId } = this.targets;
+    for (const { topicPartition, topicId } of [...logManager.allLogs]) {
+      const topic = topics.topic(topicPartition.topic);
+      const isSame = topic !== undefined && (topicId === undefined || topicId === topic.id);
+      const isHere = isSame && topic.partitions[topicPartition.partition]?.replicas.includes(nodeId) === true;
+      if (!isHere) logManager.asyncDelete(topicPartition, { stray: true });
+    }
+  }
+
+  private updateConfigs(delta: MetadataDelta, image: MetadataImage): void {
+    if (delta.configs === undefined) return;
+    const { nodeId, logManager, setConfig } = this.targets;
+    const isBrokerChanged =
+      delta.configs.changed(ConfigResourceType.BROKER, '') !== undefined ||
+      delta.configs.changed(ConfigResourceType.BROKER, String(nodeId)) !== undefined;
+    if (isBrokerChanged) {
+      this.config = this.staticConfig.withDynamic(
+        image.configs.defaultBroker(),
+        image.configs.broker(nodeId),
+      );
+      setConfig(this.config);
+      // The defaults of every topic may be others now.
+      for (const { name } of image.topics.topics()) this.updateTopicConfig(logManager, image, name);
+      return;
+    }
+    for (const { resource } of delta.configs.changes.values()) {
+      const isTopic =
+        resource.type === ConfigResourceType.TOPIC && image.topics.topic(resource.name) !== undefined;
+      if (isTopic) this.updateTopicConfig(logManager, image, resource.name);
+    }
+  }
+
+  private updateTopicConfig(logManager: LogManager, image: MetadataImage, topic: string): void {
+    logManager.updateTopicConfig(topic, logConfigOf(this.config, image.configs.topic(topic)));
+  }
+
+  private updateReplicas(delta: TopicsDelta, image: MetadataImage): void {
+    const changed: TopicImage[] = [];
+    for (const id of delta.changedTopics.keys()) {
+      const topic = image.topics.topicById(id);
+      if (topic !== undefined) changed.push(topic);
+    }
+    this.targets.replicaManager.applyTopics(changed, delta.deletedTopics.values());
+  }
+
+  private updateCoordinators(delta: TopicsDelta, image: MetadataImage): void {
+    const { groupCoordinator, nodeId } = this.targets;
+    const { electedLeaders, followers, deletes } = delta.localChanges(nodeId);
+    for (const { topic, partitionId, partition } of electedLeaders) {
+      if (topic === InternalTopic.CONSUMER_OFFSETS)
+        groupCoordinator.onElection(partitionId, partition.leaderEpoch);
+    }
+    for (const { topic, partitionId, partition } of followers) {
+      if (topic === InternalTopic.CONSUMER_OFFSETS)
+        groupCoordinator.onResignation(partitionId, partition.leaderEpoch);
+    }
+    for (const { topic, partitionId } of deletes) {
+      if (topic === InternalTopic.CONSUMER_OFFSETS) groupCoordinator.onResignation(partitionId);
+    }
+    const gone = [...delta.deletedTopics.values()].filter(
+      topic => image.topics.topicById(topic.id) === undefined,
+    );
+    if (gone.length > 0)
+      groupCoordinator.onTopicsDeleted(gone.map(({ id, name }) => ({ topicId: id, name })));
+  }
+}

@@ -1,0 +1,43 @@
+export interface ConnectionLimitOptions {
+  /** `max.connections`. */
+  readonly maxConnections: number;
+  /** `max.connections.per.ip`. */
+  readonly maxConnectionsPerIp: number;
+  /** `max.connections.per.ip.overrides`, by address. */
+  readonly perIpOverrides: ReadonlyMap<string, number>;
+}
+
+/** Counts open connections, in all and by client address. */
+export class ConnectionLimits {
+  private readonly options: ConnectionLimitOptions;
+  private readonly byAddress = new Map<string, number>();
+  private total = 0;
+
+  constructor(options: ConnectionLimitOptions) {
+    this.options = options;
+  }
+
+  /** The number of open connections. */
+  get count(): number {
+    return this.total;
+  }
+
+  /** Counts a connection in, or says which limit it would exceed. */
+  admit(address: string): 'admitted' | 'max.connections' | 'max.connections.per.ip' {
+    const { maxConnections, maxConnectionsPerIp, perIpOverrides } = this.options;
+    const ofAddress = this.byAddress.get(address) ?? 0;
+    if (this.total >= maxConnections) return 'max.connections';
+    if (ofAddress >= (perIpOverrides.get(address) ?? maxConnectionsPerIp)) return 'max.connections.per.ip';
+    this.total++;
+    this.byAddress.set(address, ofAddress + 1);
+    return 'admitted';
+  }
+
+  /** Counts out a connection that was admitted. */
+  release(address: string): void {
+    this.total--;
+    const ofAddress = (this.byAddress.get(address) ?? 0) - 1;
+    if (ofAddress > 0) this.byAddress.set(address, ofAddress);
+    else this.byAddress.delete(address);
+  }
+}

@@ -1,0 +1,124 @@
+import { checkProducedRecords } from '../../log/log-validator.ts';
+import { Errors, KafkaError } from '../../protocol/errors.ts';
+import { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts';
+import type { Input } from '../../protocol/schema.ts';
+import { RecordBatch } from '../../record/record-batch.ts';
+import { failedAppend, type PartitionAppendResult } from '../../replication/delayed-produce.ts';
+import type { AppendEntry } from '../../replication/replica-manager.ts';
+import type { BrokerServices } from '../broker-services.ts';
+import { defineHandler } from '../handler.ts';
+
+const FIRST_VERSION_OF_BATCHES = 3;
+
+/**
+ * Produce, v0 to v13.
+ *
+ * - v0, v1: message sets of the old formats; they are stored as v2. v1 adds the throttle time.
+ * - v2: the log append time in the answer. v3: record batches v2, the transactional id.
+ * - v5: the log start offset. v7: zstd. v8: which records were at fault. v9: flexible.
+ * - v10: where the leader is, if it is not here. v11, v12: the transaction protocol of KIP-890.
+ * - v13: topics by id.
+ */
+export const produceHandler = defineHandler({
+  request: ProduceRequest,
+  response: ProduceResponse,
+  listeners: ['broker'],
+  authorize: ['Write Topic', 'Write TransactionalId'],
+  handle(context, request, broker) {
+    const { acks } = request;
+    if (acks !== 0 && acks !== 1 && acks !== -1) {
+      throw new KafkaError(Errors.INVALID_REQUIRED_ACKS, `acks is ${acks}: it may be -1 (all), 0 or 1`);
+    }
+    const entries = entriesOf(context.apiVersion, request, broker);
+    return new Promise((resolve, reject) => {
+      broker.replicaManager.appendRecords(entries, acks, request.timeoutMs, { origin: 'client' }, results => {
+        if (acks !== 0) resolve(answer(context.apiVersion, request, results, broker));
+        else if (results.every(result => result.errorCode === Errors.NONE)) resolve(undefined);
+        else reject(firstError(results));
+      });
+    });
+  },
+  failure(request, errorCode, message) {
+    // With acks=0 there is nobody to tell: the closed connection makes the client look at the metadata again.
+    if (request.acks === 0) return undefined;
+    const result = failedAppend(new KafkaError(errorCode, message ?? undefined));
+    return {
+      responses: request.topicData.map(topic => ({
+        name: topic.name,
+        topicId: topic.topicId,
+        partitionResponses: topic.partitionData.map(({ index }) => ({ index, ...result })),
+      })),
+    };
+  },
+});
+
+function entriesOf(version: number, request: ProduceRequest, broker: BrokerServices): AppendEntry[] {
+  const entries: AppendEntry[] = [];
+  for (const { name, topicId, partitionData } of request.topicData) {
+    const topic = name !== '' ? name : broker.metadata().topics.topicById(topicId)?.name;
+    for (const { index, records } of partitionData) {
+      let refusal: KafkaError | undefined;
+      if (topic === undefined) refusal = new KafkaError(Errors.UNKNOWN_TOPIC_ID, 'no topic has this id');
+      else refusal = refusedRecords(version, request, records);
+      entries.push({ topicPartition: { topic: topic ?? '', partition: index }, records, refusal });
+    }
+  }
+  return entries;
+}
+
+/** Why records are not what this version of Produce may carry, if so. */
+function refusedRecords(
+  version: number,
+  request: ProduceRequest,
+  records: Buffer | null,
+): KafkaError | undefined {
+  if (records === null) return undefined;
+  try {
+    checkProducedRecords(records, version);
+    const batch = version >= FIRST_VERSION_OF_BATCHES ? RecordBatch.at(records, 0) : undefined;
+    if (batch === undefined || !batch.isTransactional) return undefined;
+    if (request.transactionalId !== null) {
+      return new KafkaError(Errors.INVALID_TXN_STATE, 'the producer has no open transaction');
+    }
+    return new KafkaError(
+      Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+      'transactional records need a transactional id in the request',
+    );
+  } catch (error) {
+    if (error instanceof KafkaError) return error;
+    throw error;
+  }
+}
+
+function firstError(results: readonly PartitionAppendResult[]): KafkaError {
+  const failed = results.find(result => result.errorCode !== Errors.NONE)!;
+  return new KafkaError(failed.errorCode, failed.errorMessage ?? undefined);
+}
+
+function answer(
+  version: number,
+  request: ProduceRequest,
+  results: readonly PartitionAppendResult[],
+  broker: BrokerServices,
+): Input<typeof ProduceResponse> {
+  let next = 0;
+  return {
+    responses: request.topicData.map(({ name, topicId, partitionData }) => ({
+      name,
+      topicId,
+      partitionResponses: partitionData.map(({ index }) => {
+        const result = results[next++]!;
+        const isMoved = version >= 10 && result.errorCode === Errors.NOT_LEADER_OR_FOLLOWER;
+        if (!isMoved) return { index, ...result };
+        return { index, ...result, currentLeader: leaderOf(broker, name, topicId, index) };
+      }),
+    })),
+  };
+}
+
+function leaderOf(broker: BrokerServices, name: string, topicId: string, partition: number) {
+  const { topics } = broker.metadata();
+  const registration =
+    name !== '' ? topics.partition(name, partition) : topics.partitionById(topicId, partition);
+  return { leaderId: registration?.leader ?? -1, leaderEpoch: registration?.leaderEpoch ?? -1 };
+}

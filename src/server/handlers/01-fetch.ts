@@ -1,0 +1,232 @@
+import { MalformedError } from '../../base/byte-reader.ts';
+import { Errors, errorCodeOf } from '../../protocol/errors.ts';
+import { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts';
+import type { Input } from '../../protocol/schema.ts';
+import { downConvert } from '../../record/down-convert.ts';
+import type { FetchParams, FetchPartition, FetchPartitionResult } from '../../replication/fetch-params.ts';
+import {
+  FINAL_EPOCH,
+  type FetchContext,
+  NO_SESSION,
+  type RequestedPartition,
+} from '../../replication/fetch-session.ts';
+import type { BrokerServices } from '../broker-services.ts';
+import { defineHandler, type RequestContext } from '../handler.ts';
+
+const READ_COMMITTED = 1;
+/** The magic of the records that a version of Fetch may be answered with. */
+const FIRST_VERSION_OF_MAGIC_1 = 2;
+const FIRST_VERSION_OF_MAGIC_2 = 4;
+const LAST_VERSION_OF_HARD_LIMITS = 2;
+const FIRST_VERSION_OF_TOPIC_IDS = 13;
+const FIRST_VERSION_OF_CURRENT_LEADER = 12;
+
+/** One partition's part of an answer. */
+interface PartitionAnswer {
+  readonly wanted: FetchPartition;
+  readonly result: FetchPartitionResult;
+  readonly errorCode: number;
+  readonly records: Buffer[];
+}
+
+/**
+ * Fetch, v0 to v18.
+ *
+ * - v0 to v3: records in the old formats, converted down. v3: a limit for the whole answer.
+ * - v4: record batches v2, isolation levels. v5: the log start offset. v7: sessions (KIP-227).
+ * - v9: the leader epoch of the client. v10: zstd. v11: racks. v12: flexible, divergence by epochs.
+ * - v13: topics by id. v15: the fetching replica moves to a tagged field. v16: where leaders are. v17: directory ids.
+ * - v18: the high watermark that a follower knows.
+ */
+export const fetchHandler = defineHandler({
+  request: FetchRequest,
+  response: FetchResponse,
+  listeners: ['broker'],
+  largeAnswers: true,
+  authorize: ['Read Topic', 'ClusterAction Cluster'],
+  handle(context, request, broker) {
+    const session = openSession(context, request, broker);
+    if (session.errorCode !== Errors.NONE) return { errorCode: session.errorCode };
+    const params = paramsOf(context, request, broker);
+    return new Promise(resolve => {
+      const cancel = broker.replicaManager.fetch(params, session.partitions, results => {
+        const { sessionId, included } = session.finish(results);
+        const answers = answersOf(context, session.partitions, results, included);
+        if (answers instanceof Promise)
+          answers.then(ready => resolve(responseOf(context, sessionId, ready, broker)));
+        else resolve(responseOf(context, sessionId, answers, broker));
+      });
+      if (cancel !== undefined) {
+        context.onClose(() => {
+          cancel();
+          resolve(undefined);
+        });
+      }
+    });
+  },
+  failure(request, errorCode, _message, context) {
+    if (context.apiVersion >= 7) return { errorCode };
+    return {
+      responses: request.topics.map(({ topic, partitions }) => ({
+        topic,
+        partitions: partitions.map(({ partition }) => ({
+          partitionIndex: partition,
+          errorCode,
+          highWatermark: -1,
+          records: null,
+        })),
+      })),
+    };
+  },
+});
+
+function openSession(context: RequestContext, request: FetchRequest, broker: BrokerServices): FetchContext {
+  const { topics } = broker.metadata();
+  const partitions: RequestedPartition[] = [];
+  for (const { topic, topicId, partitions: wanted } of request.topics) {
+    for (const {
+      partition,
+      currentLeaderEpoch,
+      fetchOffset,
+      lastFetchedEpoch,
+      partitionMaxBytes,
+    } of wanted) {
+      const maxBytes = partitionMaxBytes;
+      partitions.push({
+        topic,
+        topicId,
+        partition,
+        currentLeaderEpoch,
+        fetchOffset,
+        lastFetchedEpoch,
+        maxBytes,
+      });
+    }
+  }
+  const hasSessions = context.apiVersion >= 7;
+  return broker.replicaManager.fetchSessions.open(
+    {
+      sessionId: hasSessions ? request.sessionId : NO_SESSION,
+      sessionEpoch: hasSessions ? request.sessionEpoch : FINAL_EPOCH,
+      usesTopicIds: context.apiVersion >= FIRST_VERSION_OF_TOPIC_IDS,
+      partitions,
+      forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions: indexes }) =>
+        indexes.map(partition => ({ topic, topicId, partition })),
+      ),
+    },
+    { nameOf: id => topics.topicById(id)?.name, idOf: name => topics.topic(name)?.id },
+  );
+}
+
+function paramsOf(context: RequestContext, request: FetchRequest, broker: BrokerServices): FetchParams {
+  const maxBytes = Math.min(request.maxBytes, broker.config.int('fetch.max.bytes'));
+  return {
+    maxWaitMs: request.maxWaitMs,
+    minBytes: Math.min(request.minBytes, maxBytes),
+    maxBytes,
+    isolation: request.isolationLevel === READ_COMMITTED ? 'txnCommitted' : 'highWatermark',
+  };
+}
+
+/** Loads the records of the partitions that go into the answer; at once where all are in memory. */
+function answersOf(
+  context: RequestContext,
+  partitions: readonly FetchPartition[],
+  results: readonly FetchPartitionResult[],
+  included: readonly boolean[] | undefined,
+): PartitionAnswer[] | Promise<PartitionAnswer[]> {
+  const answers: (PartitionAnswer | Promise<PartitionAnswer>)[] = [];
+  let isReady = true;
+  partitions.forEach((wanted, index) => {
+    if (included !== undefined && !included[index]) return;
+    const answer = loadRecords(context, wanted, results[index]!);
+    if (answer instanceof Promise) isReady = false;
+    answers.push(answer);
+  });
+  return isReady ? (answers as PartitionAnswer[]) : Promise.all(answers);
+}
+
+function loadRecords(
+  context: RequestContext,
+  wanted: FetchPartition,
+  result: FetchPartitionResult,
+): PartitionAnswer | Promise<PartitionAnswer> {
+  const slices = result.data?.slices ?? [];
+  const loads = slices.map(slice => slice.load());
+  const convert = (records: Buffer[]): PartitionAnswer => {
+    try {
+      const inFormat = inVersion(context.apiVersion, records, wanted);
+      return { wanted, result, errorCode: result.errorCode, records: inFormat };
+    } catch (error) {
+      return unreadable(wanted, result, error);
+    }
+  };
+  if (loads.every(load => Buffer.isBuffer(load))) return convert(loads as Buffer[]);
+  return Promise.all(loads).then(convert, error => unreadable(wanted, result, error));
+}
+
+function unreadable(wanted: FetchPartition, result: FetchPartitionResult, error: unknown): PartitionAnswer {
+  const errorCode = error instanceof MalformedError ? Errors.CORRUPT_MESSAGE : errorCodeOf(error);
+  return { wanted, result, errorCode, records: [] };
+}
+
+/** The records in the newest format that `version` may be answered with. */
+function inVersion(version: number, records: Buffer[], wanted: FetchPartition): Buffer[] {
+  if (version >= FIRST_VERSION_OF_MAGIC_2) return records;
+  const magic = version >= FIRST_VERSION_OF_MAGIC_1 ? 1 : 0;
+  const converted: Buffer[] = [];
+  let nextOffset = wanted.fetchOffset;
+  let bytesLeft = wanted.maxBytes;
+  for (const slice of records) {
+    if (bytesLeft <= 0) break;
+    const conversion = downConvert(slice, magic, nextOffset, bytesLeft);
+    // Up to v2 no more is given than was asked for, be it a part of a message: the client then asks for more.
+    const bytesMax = version <= LAST_VERSION_OF_HARD_LIMITS ? bytesLeft : conversion.records.length;
+    converted.push(conversion.records.subarray(0, bytesMax));
+    bytesLeft -= conversion.records.length;
+    nextOffset = conversion.nextOffset;
+  }
+  return converted;
+}
+
+function responseOf(
+  context: RequestContext,
+  sessionId: number,
+  answers: readonly PartitionAnswer[],
+  broker: BrokerServices,
+): Input<typeof FetchResponse> {
+  type Topic = { topic: string; topicId: string; partitions: ReturnType<typeof partitionOf>[] };
+  const responses: Topic[] = [];
+  let current: Topic | undefined;
+  for (const answer of answers) {
+    const { topic, topicId } = answer.wanted;
+    if (current === undefined || current.topicId !== topicId || current.topic !== (topic ?? '')) {
+      current = { topic: topic ?? '', topicId, partitions: [] };
+      responses.push(current);
+    }
+    current.partitions.push(partitionOf(context, answer, broker));
+  }
+  return { sessionId, responses };
+}
+
+function partitionOf(context: RequestContext, answer: PartitionAnswer, broker: BrokerServices) {
+  const { wanted, result, errorCode, records } = answer;
+  const partition = {
+    partitionIndex: wanted.partition,
+    errorCode,
+    highWatermark: result.highWatermark,
+    lastStableOffset: result.lastStableOffset,
+    logStartOffset: result.logStartOffset,
+    abortedTransactions: result.abortedTransactions ?? null,
+    records,
+    ...(result.divergingEpoch === undefined ? {} : { divergingEpoch: result.divergingEpoch }),
+  };
+  const isMoved = errorCode === Errors.NOT_LEADER_OR_FOLLOWER || errorCode === Errors.FENCED_LEADER_EPOCH;
+  if (!isMoved || context.apiVersion < FIRST_VERSION_OF_CURRENT_LEADER) return partition;
+  const registration = broker.metadata().topics.partition(wanted.topic ?? '', wanted.partition);
+  const currentLeader = {
+    leaderId: registration?.leader ?? -1,
+    leaderEpoch: registration?.leaderEpoch ?? -1,
+  };
+  return { ...partition, currentLeader };
+}

@@ -1,0 +1,31 @@
+import { Errors } from '../../protocol/errors.ts';
+import { DescribeGroupsRequest, DescribeGroupsResponse } from '../../protocol/messages/15-describe-groups.ts';
+import { defineHandler } from '../handler.ts';
+
+/** Read, Delete, Describe, DescribeConfigs and AlterConfigs, by their numbers: what may be done to a group at all. */
+const GROUP_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11);
+
+/**
+ * DescribeGroups, v0 to v6. v1 adds the throttle time, v3 what the client may do, v4 static members, v5 is flexible,
+ * v6 tells a group that is not there from one that is dead.
+ */
+export const describeGroups = defineHandler({
+  request: DescribeGroupsRequest,
+  response: DescribeGroupsResponse,
+  listeners: ['broker'],
+  authorize: ['Describe Group'],
+  handle({ apiVersion }, request, broker) {
+    const groups = broker.groupCoordinator.describeGroups(request.groups, apiVersion);
+    if (!request.includeAuthorizedOperations) return { groups };
+    return {
+      groups: groups.map(group =>
+        (group.errorCode ?? Errors.NONE) === Errors.NONE
+          ? { ...group, authorizedOperations: GROUP_OPERATIONS }
+          : group,
+      ),
+    };
+  },
+  failure: (request, errorCode) => ({
+    groups: request.groups.map(groupId => ({ groupId, errorCode })),
+  }),
+});

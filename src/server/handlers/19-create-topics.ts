@@ -1,0 +1,22 @@
+import { CreateTopicsRequest, CreateTopicsResponse } from '../../protocol/messages/19-create-topics.ts';
+import { defineHandler } from '../handler.ts';
+
+/**
+ * CreateTopics, 0 to 7. v1 the error message and `validateOnly`; v2 the throttle time; v4 counts of -1 for the broker's
+ * defaults; v5 the configuration of the new topic in the answer; v7 its id.
+ */
+export const createTopics = defineHandler({
+  request: CreateTopicsRequest,
+  response: CreateTopicsResponse,
+  listeners: ['broker', 'controller'],
+  authorize: ['Create Cluster', 'Create Topic', 'DescribeConfigs Topic'],
+  async handle({ apiVersion }, request, broker) {
+    const topics = await broker.controller.createTopics(request);
+    // What only newer versions carry is left out of the answer to an older one.
+    return { topics: apiVersion >= 5 ? topics : topics.map(topic => ({ ...topic, configs: [] })) };
+  },
+  failure(request, errorCode, errorMessage) {
+    const names = new Set(request.topics.map(topic => topic.name));
+    return { topics: [...names].map(name => ({ name, errorCode, errorMessage, configs: [] })) };
+  },
+});

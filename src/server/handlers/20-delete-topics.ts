@@ -1,0 +1,33 @@
+import { Errors } from '../../protocol/errors.ts';
+import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/messages/20-delete-topics.ts';
+import { defineHandler } from '../handler.ts';
+
+/**
+ * DeleteTopics, v0 to v6. v1 the throttle time; v3 TOPIC_DELETION_DISABLED, which was INVALID_REQUEST before; v5 the
+ * error message; v6 topics by id.
+ */
+export const deleteTopics = defineHandler({
+  request: DeleteTopicsRequest,
+  response: DeleteTopicsResponse,
+  listeners: ['broker', 'controller'],
+  authorize: ['Delete Topic', 'Describe Topic'],
+  async handle({ apiVersion }, request, broker) {
+    const responses = await broker.controller.deleteTopics(request);
+    return {
+      responses: responses.map(result => ({
+        ...result,
+        // Before ids, a topic without a name could not be asked for.
+        name: apiVersion < 6 ? (result.name ?? '') : result.name,
+        errorCode:
+          apiVersion < 3 && result.errorCode === Errors.TOPIC_DELETION_DISABLED
+            ? Errors.INVALID_REQUEST
+            : result.errorCode,
+      })),
+    };
+  },
+  failure(request, errorCode, errorMessage) {
+    const named = request.topicNames.map(name => ({ name, errorCode, errorMessage }));
+    const others = request.topics.map(({ name, topicId }) => ({ name, topicId, errorCode, errorMessage }));
+    return { responses: [...named, ...others] };
+  },
+});

@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest';
+import { loadKafkaConfig } from '../../src/config/config-loader.ts';
+import type { KafkaConfig } from '../../src/config/kafka-config.ts';
+import {
+  defaultLogConfig,
+  logConfigOf,
+  topicConfigSynonyms,
+  topicDefaultText,
+  validateTopicConfig,
+  validateTopicConfigs,
+} from '../../src/config/topic-config.ts';
+import { TOPIC_KEYS } from '../../src/config/topic-keys.ts';
+import { parsePropertiesFile } from '../../src/config/properties-file.ts';
+
+function broker(lines = ''): KafkaConfig {
+  const text = `process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://:9092,C://:9093
+controller.listener.names=C
+controller.quorum.voters=1@localhost:9093
+${lines}`;
+  const file = parsePropertiesFile('f', Buffer.from(text));
+  return loadKafkaConfig({ file, overrides: [], workingDirectory: '/', hostName: 'h' }).config;
+}
+
+describe('the configuration of a log', () => {
+  test('is that of Kafka by default', () => {
+    expect(logConfigOf(broker(), new Map())).toEqual(defaultLogConfig());
+  });
+
+  test('comes from the broker where the topic says nothing', () => {
+    const config = broker(
+      'log.retention.minutes=1\nlog.roll.hours=2\nlog.flush.scheduler.interval.ms=7\ncompression.type=lz4\n',
+    );
+    expect(logConfigOf(config, new Map([['compression.type', 'zstd']]))).toEqual(
+      defaultLogConfig({ retentionMs: 60_000, segmentMs: 7_200_000, flushMs: 7, compressionType: 'zstd' }),
+    );
+  });
+
+  test('takes all that a topic says', () => {
+    const config = logConfigOf(
+      broker('log.durability=fsync\n'),
+      new Map([
+        ['cleanup.policy', 'compact, delete'],
+        ['segment.bytes', '1048576'],
+        ['retention.ms', '-1'],
+        ['min.insync.replicas', '2'],
+        ['preallocate', 'TRUE'],
+        ['message.timestamp.type', 'LogAppendTime'],
+        ['min.cleanable.dirty.ratio', '0.25'],
+        ['internal.segment.bytes', '4096'],
+      ]),
+    );
+    expect(config).toEqual(
+      defaultLogConfig({
+        cleanupPolicy: new Set(['compact', 'delete']),
+        segmentBytes: 4096,
+        retentionMs: -1,
+        minInsyncReplicas: 2,
+        preallocate: true,
+        messageTimestampType: 'LogAppendTime',
+        minCleanableDirtyRatio: 0.25,
+        durability: 'fsync',
+      }),
+    );
+  });
+});
+
+describe('checking what a client sets on a topic', () => {
+  test.each([
+    ['retention.ms', '1000'],
+    ['retention.ms', '-1'],
+    ['cleanup.policy', 'compact'],
+    ['cleanup.policy', ''],
+    ['remote.storage.enable', 'false'],
+    ['leader.replication.throttled.replicas', '*'],
+    ['leader.replication.throttled.replicas', '0:1,1:2'],
+    ['segment.bytes', null],
+    ['flush.ms', '0'],
+  ])('%s=%s is right', (name, value) => {
+    expect(validateTopicConfig(name, value)).toBeUndefined();
+  });
+
+  test.each([
+    ['retention.ms', '-2'],
+    ['retention.ms', '1d'],
+    ['retention.ms', ''],
+    ['cleanup.policy', 'archive'],
+    ['segment.bytes', '1000'],
+    ['compression.type', 'none'],
+    ['min.insync.replicas', '0'],
+    ['remote.storage.enable', 'true'],
+    ['leader.replication.throttled.replicas', '0:x'],
+    ['preallocate', '1'],
+    ['__proto__', '1'],
+    ['log.retention.ms', '1'],
+  ])('%s=%s is wrong', (name, value) => {
+    expect(validateTopicConfig(name, value)).toContain(name);
+  });
+
+  test('finds values that contradict each other, with what the broker adds', () => {
+    const configs = new Map([
+      ['min.compaction.lag.ms', '10'],
+      ['max.compaction.lag.ms', '5'],
+    ]);
+    expect(validateTopicConfigs(configs)).toContain('must not be more than max.compaction.lag.ms, 5');
+    configs.delete('max.compaction.lag.ms');
+    expect(validateTopicConfigs(configs)).toBeUndefined();
+    expect(validateTopicConfigs(configs, broker('log.cleaner.max.compaction.lag.ms=7\n'))).toContain(', 7');
+  });
+});
+
+describe('the sources of a value', () => {
+  const synonyms = (config: KafkaConfig, name: string): unknown[] =>
+    topicConfigSynonyms(config, TOPIC_KEYS.get(name)!).map(each => [each.source.kind, each.name, each.text]);
+
+  test('are listed from the strongest to the weakest', () => {
+    const config = broker('log.retention.hours=2\nlog.retention.minutes=5\n').withDynamic(
+      new Map([['log.retention.ms', '7']]),
+      new Map(),
+    );
+    expect(synonyms(config, 'retention.ms')).toEqual([
+      ['dynamic-default', 'log.retention.ms', '7'],
+      ['file', 'log.retention.minutes', '5'],
+      ['file', 'log.retention.hours', '2'],
+      ['default', 'log.retention.hours', '168'],
+    ]);
+    expect(synonyms(broker(), 'segment.bytes')).toEqual([['default', 'log.segment.bytes', '1073741824']]);
+    expect(synonyms(broker(), 'remote.storage.enable')).toEqual([
+      ['default', 'remote.storage.enable', 'false'],
+    ]);
+  });
+
+  test('give a default in the units of the topic', () => {
+    const text = (config: KafkaConfig, name: string): string | null =>
+      topicDefaultText(config, TOPIC_KEYS.get(name)!);
+    expect(text(broker(), 'retention.ms')).toBe('604800000');
+    expect(text(broker('log.retention.minutes=5\n'), 'retention.ms')).toBe('300000');
+    expect(text(broker('log.retention.hours=-1\n'), 'retention.ms')).toBe('-1');
+    expect(text(broker(), 'flush.ms')).toBe('9223372036854775807');
+    expect(text(broker(), 'internal.segment.bytes')).toBeNull();
+  });
+});

@@ -1,0 +1,261 @@
+import { describe, expect, it } from 'vitest';
+import { MetadataDelta } from '../../src/metadata/metadata-delta.ts';
+import { MetadataImage, NO_PROVENANCE } from '../../src/metadata/metadata-image.ts';
+import { metadataRecord } from '../../src/metadata/metadata-record.ts';
+import { encodeMetadataRecord } from '../../src/metadata/metadata-record-serde.ts';
+import { Errors, type KafkaError } from '../../src/protocol/errors.ts';
+import type { CreateTopicsRequest } from '../../src/protocol/messages/19-create-topics.ts';
+import { canonical } from '../metadata/support/canonical.ts';
+import { ControllerHarness, heartbeat } from './support/controller-harness.ts';
+import { FakeQuorum } from './support/fake-quorum.ts';
+
+function create(...names: string[]): CreateTopicsRequest {
+  const topics = names.map(name => ({
+    name,
+    numPartitions: 2,
+    replicationFactor: 1,
+    assignments: [],
+    configs: [{ name: 'retention.ms', value: '1000' }],
+  }));
+  return { topics, timeoutMs: 1000, validateOnly: false };
+}
+
+async function codeOf(promise: Promise<unknown>): Promise<number> {
+  return promise.then(
+    () => Errors.NONE,
+    (error: KafkaError) => error.code,
+  );
+}
+
+describe('QuorumController', () => {
+  it('gives an empty log its first records in one batch, with min.insync.replicas for all brokers to agree on', () => {
+    const harness = new ControllerHarness({ config: { 'min.insync.replicas': '2' } });
+    harness.quorum.elect(1);
+    expect(harness.quorum.batches).toHaveLength(2);
+    expect(harness.quorum.records()).toEqual([
+      metadataRecord('BeginTransactionRecord', { name: 'Bootstrap records' }),
+      ...[
+        ['metadata.version', 30],
+        ['eligible.leader.replicas.version', 1],
+        ['group.version', 1],
+        ['share.version', 1],
+        ['streams.version', 1],
+        ['transaction.version', 2],
+      ].map(([name, featureLevel]) =>
+        metadataRecord('FeatureLevelRecord', { name: name as string, featureLevel: featureLevel as number }),
+      ),
+      metadataRecord('ConfigRecord', {
+        resourceType: 4,
+        resourceName: '',
+        name: 'min.insync.replicas',
+        value: '2',
+      }),
+      metadataRecord('EndTransactionRecord', {}),
+    ]);
+  });
+
+  it('writes no first records into a log that has some, and aborts a transaction that was left open', () => {
+    const first = new ControllerHarness();
+    first.quorum.elect(1);
+    const before = first.quorum.records().length;
+    first.quorum.elect(2);
+    first.quorum.append(encodeMetadataRecord(metadataRecord('BeginTransactionRecord', { name: 'x' })));
+    first.quorum.append(
+      encodeMetadataRecord(
+        metadataRecord('TopicRecord', { name: 'half', topicId: 'zzzzzzzzQzzzzzzzzzzzzA' }),
+      ),
+    );
+    first.quorum.elect(1);
+    expect(
+      first.quorum
+        .records()
+        .slice(before)
+        .map(record => record.type),
+    ).toEqual(['BeginTransactionRecord', 'TopicRecord', 'AbortTransactionRecord']);
+    first.quorum.commit();
+    expect(first.loader.image().topics.size).toBe(0);
+    expect(first.loader.inTransaction).toBe(false);
+  });
+
+  it('answers only when the records are committed, and the image of this node has them then', async () => {
+    const { controller, quorum, loader } = await ControllerHarness.started();
+    quorum.autoCommit = false;
+    let answered = false;
+    const answer = controller.createTopics(create('__proto__'));
+    void answer.then(() => {
+      answered = true;
+    });
+    await Promise.resolve();
+    expect(answered).toBe(false);
+    expect(loader.image().topics.topic('__proto__')).toBeUndefined();
+    expect(controller.image().topics.topic('__proto__')).toBeDefined();
+    quorum.commit();
+    const [result] = await answer;
+    expect(result).toMatchObject({ name: '__proto__', errorCode: 0, numPartitions: 2, replicationFactor: 1 });
+    expect(loader.image().topics.topic('__proto__')?.id).toBe(result!.topicId);
+  });
+
+  it('keeps one image once everything is committed', async () => {
+    const { controller, loader } = await ControllerHarness.started();
+    await controller.createTopics(create('a'));
+    expect(controller.image()).toBe(loader.image());
+  });
+
+  it('decides on what is not committed yet, and holds such an answer back until it is', async () => {
+    const { controller, quorum } = await ControllerHarness.started();
+    quorum.autoCommit = false;
+    const order: string[] = [];
+    const first = controller
+      .createTopics(create('a'))
+      .then(([result]) => order.push(`first ${result!.errorCode}`));
+    const second = controller
+      .createTopics(create('a'))
+      .then(([result]) => order.push(`second ${result!.errorCode}`));
+    await new Promise(resolve => setImmediate(resolve));
+    expect(order).toEqual([]);
+    quorum.commit();
+    await Promise.all([first, second]);
+    expect(order).toEqual(['first 0', `second ${Errors.TOPIC_ALREADY_EXISTS}`]);
+  });
+
+  it('forgets what was not committed when it loses leadership, answers NOT_CONTROLLER, and can lead again', async () => {
+    const { controller, quorum, loader } = await ControllerHarness.started();
+    await controller.createTopics(create('kept'));
+    quorum.autoCommit = false;
+    const lost = codeOf(controller.createTopics(create('lost')));
+    expect(controller.image().topics.topic('lost')).toBeDefined();
+    quorum.loseUncommitted(2);
+    expect(await lost).toBe(Errors.NOT_CONTROLLER);
+    expect(controller.isActive()).toBe(false);
+    expect(controller.image().topics.topic('lost')).toBeUndefined();
+    expect(await codeOf(controller.createTopics(create('b')))).toBe(Errors.NOT_CONTROLLER);
+    quorum.elect(1);
+    expect(controller.curClaimEpoch).toBe(quorum.leaderAndEpoch().epoch);
+    quorum.autoCommit = true;
+    const [again] = await controller.createTopics(create('lost'));
+    expect(again!.errorCode).toBe(0);
+    expect([...loader.image().topics.byName.keys()].sort()).toEqual(['kept', 'lost']);
+  });
+
+  it('gives up at once when the quorum refuses an append', async () => {
+    const { controller, quorum } = await ControllerHarness.started();
+    quorum.scheduleAppend = () => FakeQuorum.prototype.scheduleAppend.call(quorum, -7, []);
+    expect(await codeOf(controller.createTopics(create('a')))).toBe(Errors.NOT_CONTROLLER);
+    expect(controller.isActive()).toBe(false);
+  });
+
+  it('answers REQUEST_TIMED_OUT when the commit takes longer than the client waits', async () => {
+    const { controller, quorum, clock } = await ControllerHarness.started();
+    quorum.autoCommit = false;
+    const slow = codeOf(controller.createTopics(create('a')));
+    clock.advance(999);
+    clock.advance(1);
+    expect(await slow).toBe(Errors.REQUEST_TIMED_OUT);
+    quorum.commit();
+    expect(controller.image().topics.topic('a')).toBeDefined();
+  });
+
+  it('holds in memory exactly what its log says, after all kinds of operations', async () => {
+    const { controller, quorum, loader } = await ControllerHarness.started([1, 2, 3]);
+    await controller.createTopics(create('a.b', '__proto__', 'c'));
+    await controller.deleteTopics({ topics: [], topicNames: ['c'], timeoutMs: 1000 });
+    await controller.createPartitions({
+      topics: [{ name: 'a.b', count: 7, assignments: null }],
+      timeoutMs: 1000,
+      validateOnly: false,
+    });
+    await controller.autoCreateTopics(['__consumer_offsets', 'auto']);
+    const epoch = controller.image().cluster.broker(2)!.epoch;
+    await controller.allocateProducerIds(2, epoch);
+    await controller.processBrokerHeartbeat(heartbeat(2, Number(epoch), { wantFence: true }));
+    const delta = new MetadataDelta(MetadataImage.EMPTY);
+    for (const record of quorum.records()) delta.replay(record);
+    expect(canonical(delta.apply(NO_PROVENANCE))).toEqual(canonical(loader.image()));
+    expect(canonical(controller.image())).toEqual(canonical(loader.image()));
+    expect(controller.image().provenance.lastContainedOffset).toBe(quorum.logEndOffset() - 1);
+  });
+
+  it('creates internal topics with their own settings, and takes one that is there for made', async () => {
+    const { controller } = await ControllerHarness.started([1], {
+      config: { 'offsets.topic.replication.factor': '1' },
+    });
+    expect([...(await controller.autoCreateTopics(['__consumer_offsets', 'x', '../x']))]).toEqual([
+      ['__consumer_offsets', 0],
+      ['x', 0],
+      ['../x', Errors.INVALID_TOPIC_EXCEPTION],
+    ]);
+    expect(await controller.autoCreateTopics(['__consumer_offsets'])).toEqual(
+      new Map([['__consumer_offsets', 0]]),
+    );
+    const { topics, configs } = controller.image();
+    expect(topics.topic('__consumer_offsets')?.partitions).toHaveLength(50);
+    expect(configs.topic('__consumer_offsets')).toEqual(
+      new Map([
+        ['compression.type', 'producer'],
+        ['cleanup.policy', 'compact'],
+        ['segment.bytes', '104857600'],
+      ]),
+    );
+    expect(topics.topic('x')?.partitions).toHaveLength(1);
+  });
+
+  it('gives blocks of producer ids that never overlap, also after a restart from the log', async () => {
+    const { controller, quorum } = await ControllerHarness.started();
+    const epoch = controller.image().cluster.broker(1)!.epoch;
+    expect(await controller.allocateProducerIds(1, epoch)).toEqual({ firstProducerId: 0, size: 1000 });
+    expect(await controller.allocateProducerIds(1, epoch)).toEqual({ firstProducerId: 1000, size: 1000 });
+    expect(await codeOf(controller.allocateProducerIds(1, 999))).toBe(Errors.STALE_BROKER_EPOCH);
+    expect(await codeOf(controller.allocateProducerIds(7, 0))).toBe(Errors.BROKER_ID_NOT_REGISTERED);
+    const values = quorum.records().map(record => encodeMetadataRecord(record));
+    const second = new ControllerHarness();
+    second.quorum.append(...values);
+    second.quorum.elect(1);
+    const restarted = await second.join(1);
+    expect(await second.controller.allocateProducerIds(1, restarted)).toEqual({
+      firstProducerId: 2000,
+      size: 1000,
+    });
+  });
+
+  it('writes empty records only while somebody else could miss them', async () => {
+    const alone = await ControllerHarness.started([1]);
+    const before = alone.quorum.logEndOffset();
+    alone.clock.advance(60_000);
+    expect(alone.quorum.logEndOffset()).toBe(before);
+    const two = await ControllerHarness.started([1, 2]);
+    const written = two.quorum.logEndOffset();
+    two.clock.advance(1000);
+    expect(
+      two.quorum
+        .records()
+        .slice(-2)
+        .map(record => record.type),
+    ).toEqual(['NoOpRecord', 'NoOpRecord']);
+    expect(two.quorum.logEndOffset()).toBe(written + 2);
+  });
+
+  it('leaves no timer behind when it closes', async () => {
+    const { controller, clock, quorum } = await ControllerHarness.started();
+    quorum.autoCommit = false;
+    const lost = codeOf(controller.createTopics(create('a')));
+    controller.close();
+    expect(await lost).toBe(Errors.NOT_CONTROLLER);
+    expect(clock.pendingTimers).toBe(0);
+    quorum.elect(1);
+    expect(controller.isActive()).toBe(false);
+  });
+
+  it('creates 10 topics of 1,000 partitions without work that grows with what is there', async () => {
+    const { controller, loader, quorum } = await ControllerHarness.started();
+    for (let i = 0; i < 10; i++) {
+      const [result] = await controller.createTopics({
+        topics: [{ name: `t${i}`, numPartitions: 1000, replicationFactor: 1, assignments: [], configs: [] }],
+        timeoutMs: 1000,
+        validateOnly: false,
+      });
+      expect(result!.errorCode).toBe(0);
+    }
+    expect(loader.image().topics.partitionCount).toBe(10_000);
+    expect(quorum.batches.at(-1)!.records).toHaveLength(1001);
+  });
+});

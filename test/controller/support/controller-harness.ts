@@ -1,0 +1,120 @@
+import { randomUuid } from '../../../src/base/uuid.ts';
+import { loadKafkaConfig } from '../../../src/config/config-loader.ts';
+import type { KafkaConfig } from '../../../src/config/kafka-config.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
+import { QuorumController } from '../../../src/controller/quorum-controller.ts';
+import { defaultBootstrapRecords } from '../../../src/metadata/bootstrap-metadata.ts';
+import { SUPPORTED_FEATURES } from '../../../src/metadata/features.ts';
+import { MetadataLoader } from '../../../src/metadata/metadata-loader.ts';
+import type { MetadataRecord } from '../../../src/metadata/metadata-record.ts';
+import { METADATA_VERSION_LATEST } from '../../../src/metadata/metadata-version.ts';
+import type { BrokerHeartbeatRequest } from '../../../src/protocol/messages/63-broker-heartbeat.ts';
+import type { BrokerRegistrationRequest } from '../../../src/protocol/messages/62-broker-registration.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { FakeQuorum } from './fake-quorum.ts';
+
+export const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qg';
+
+/** A combined node with id 1 and `values` over Kafka's defaults. */
+export function testConfig(values: Readonly<Record<string, string>> = {}): KafkaConfig {
+  const settings = {
+    'node.id': '1',
+    'process.roles': 'broker,controller',
+    'controller.listener.names': 'CONTROLLER',
+    'controller.quorum.voters': '1@localhost:9093',
+    listeners: 'PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093',
+    ...values,
+  };
+  return loadKafkaConfig({
+    file: undefined,
+    overrides: Object.entries(settings),
+    workingDirectory: '/work',
+    hostName: 'localhost',
+  }).config;
+}
+
+/** A controller over a {@link FakeQuorum}, with the loader between them. */
+export class ControllerHarness {
+  readonly clock = new FakeClock();
+  readonly quorum: FakeQuorum;
+  readonly loader: MetadataLoader;
+  readonly controller: QuorumController;
+
+  constructor(
+    options: {
+      config?: Readonly<Record<string, string>>;
+      bootstrap?: readonly MetadataRecord[];
+      quorum?: FakeQuorum;
+    } = {},
+  ) {
+    this.quorum = options.quorum ?? new FakeQuorum();
+    this.loader = new MetadataLoader(silentLogger, this.quorum);
+    this.controller = new QuorumController(this.clock.runtime, silentLogger, this.quorum, this.loader, {
+      config: testConfig(options.config),
+      clusterId: CLUSTER_ID,
+      bootstrapRecords: options.bootstrap ?? defaultBootstrapRecords(METADATA_VERSION_LATEST),
+    });
+    this.loader.addPublisher(this.controller);
+    this.quorum.register(this.loader);
+  }
+
+  /** With this node leading, and `brokers` registered and unfenced. */
+  static async started(
+    brokers: readonly number[] = [1],
+    options: ConstructorParameters<typeof ControllerHarness>[0] = {},
+  ): Promise<ControllerHarness> {
+    const harness = new ControllerHarness(options);
+    harness.quorum.elect(1);
+    for (const id of brokers) await harness.join(id);
+    return harness;
+  }
+
+  /** Registers a broker and lets it in. Gives its epoch. */
+  async join(brokerId: number, changes: Partial<BrokerRegistrationRequest> = {}): Promise<number> {
+    const epoch = Number(await this.controller.registerBroker(this.registration(brokerId, changes)));
+    await this.controller.processBrokerHeartbeat(
+      heartbeat(brokerId, epoch, { currentMetadataOffset: epoch }),
+    );
+    return epoch;
+  }
+
+  registration(
+    brokerId: number,
+    changes: Partial<BrokerRegistrationRequest> = {},
+  ): BrokerRegistrationRequest {
+    const random = (size: number): Buffer => this.clock.runtime.random.bytes(size);
+    return {
+      brokerId,
+      clusterId: CLUSTER_ID,
+      incarnationId: randomUuid(random),
+      listeners: [{ name: 'PLAINTEXT', host: `host${brokerId}`, port: 9092, securityProtocol: 0 }],
+      features: [...SUPPORTED_FEATURES].map(([name, { min, max }]) => ({
+        name,
+        minSupportedVersion: min,
+        maxSupportedVersion: max,
+      })),
+      rack: null,
+      isMigratingZkBroker: false,
+      logDirs: [randomUuid(random)],
+      previousBrokerEpoch: -1,
+      ...changes,
+    };
+  }
+}
+
+export function heartbeat(
+  brokerId: number,
+  brokerEpoch: number,
+  changes: Partial<BrokerHeartbeatRequest> = {},
+): BrokerHeartbeatRequest {
+  return {
+    brokerId,
+    brokerEpoch,
+    currentMetadataOffset: 1_000_000,
+    wantFence: false,
+    wantShutDown: false,
+    offlineLogDirs: [],
+    cordonedLogDirs: null,
+    ...changes,
+  };
+}

@@ -1,0 +1,206 @@
+import { describe, expect, it } from 'vitest';
+import { Errors, type KafkaError } from '../../src/protocol/errors.ts';
+import {
+  batchOf,
+  bytesOf,
+  closeManager,
+  DIRECTORY,
+  MemoryRuntime,
+  openLog,
+  openManager,
+  LOG_CONFIG,
+  readAll,
+  TP,
+} from './log-fixture.ts';
+
+const failing = (operation: string, code: string, writtenBytes?: number) => (done: string, path: string) =>
+  done === operation && path.endsWith('.log')
+    ? { code, ...(writtenBytes === undefined ? {} : { writtenBytes }) }
+    : undefined;
+
+describe('durability', () => {
+  it('acknowledges under the fsync policy only what is synced, with one fsync for all that waited', async () => {
+    const { log, runtime } = await openLog({ durability: 'fsync' });
+    const answered: number[] = [];
+    const send = (i: number) => log.appendAsLeader(batchOf(), 0).onWritten(() => answered.push(i));
+    send(0);
+    runtime.turn();
+    // Written, and its fsync on the way: these come together in the next one.
+    for (const i of [1, 2, 3]) {
+      send(i);
+      runtime.turn();
+    }
+    expect([answered, log.logEndOffset, log.stagedEndOffset]).toEqual([[], 0, 4]);
+    await runtime.settle();
+    expect([answered, log.logEndOffset]).toEqual([[0, 1, 2, 3], 4]);
+    expect(runtime.disk.counts.get('sync')).toBe(2);
+    runtime.die();
+    runtime.disk.crash('lose');
+    expect((await readAll((await openLog({}, runtime)).log)).length).toBe(4);
+  });
+
+  it('syncs before the answer once flush.messages records are not on disk', async () => {
+    const { log, runtime } = await openLog({ flushMessages: 3 });
+    let answered = 0;
+    for (let i = 0; i < 4; i++) {
+      log.appendAsLeader(batchOf(), 0).onWritten(() => answered++);
+      runtime.turn();
+    }
+    expect(answered).toBe(2);
+    await runtime.settle();
+    expect(answered).toBe(4);
+  });
+
+  it('moves the recovery point with a flush, and not above what a truncation left', async () => {
+    const { log, runtime } = await openLog();
+    for (let i = 0; i < 4; i++) log.appendAsLeader(batchOf(), 0);
+    runtime.turn();
+    expect(log.recoveryPoint).toBe(0);
+    const flushed = log.flush();
+    await runtime.settle();
+    await flushed;
+    expect(log.recoveryPoint).toBe(4);
+    log.appendAsLeader(batchOf(), 0);
+    const second = log.flush();
+    await Promise.resolve();
+    log.truncateTo(2);
+    log.appendAsLeader(batchOf(), 0);
+    await runtime.settle();
+    await second;
+    expect(log.recoveryPoint <= 3).toBe(true);
+    runtime.die();
+    runtime.disk.crash('lose');
+    expect(Number((await openLog({}, runtime)).log.logEndOffset)).toBeGreaterThanOrEqual(
+      Number(log.recoveryPoint),
+    );
+  });
+
+  for (const [name, fault, durability] of [
+    ['a full disk in the middle of a write', failing('write', 'ENOSPC', 30), 'page-cache'],
+    ['an I/O error of a write', failing('write', 'EIO'), 'page-cache'],
+    ['an I/O error of an fsync', failing('sync', 'EIO'), 'fsync'],
+  ] as const) {
+    it(`takes the log directory offline after ${name}, and acknowledges nothing that depends on it (S8)`, async () => {
+      const failures: [string, number][] = [];
+      const runtime = new MemoryRuntime();
+      const manager = await openManager(
+        runtime,
+        { ...LOG_CONFIG, durability },
+        {
+          logDirs: ['/data', '/other'],
+          onLogDirFailure: (dir, _error, remaining) => failures.push([dir, remaining]),
+        },
+      );
+      const log = manager.getOrCreateLog(TP, undefined, undefined, '/data');
+      const neighbour = manager.getOrCreateLog(
+        { topic: 'orders', partition: 1 },
+        undefined,
+        undefined,
+        '/data',
+      );
+      const elsewhere = manager.getOrCreateLog({ topic: 'orders', partition: 2 });
+      expect(elsewhere.logDirectory).toBe('/other');
+      const answers: [string, number | undefined][] = [];
+      const send = (name: string, to: typeof log) =>
+        to.appendAsLeader(batchOf(), 0).onWritten(error => answers.push([name, error?.code]));
+      send('before', log);
+      await runtime.settle();
+      runtime.disk.fault = (operation, path, _bytes) =>
+        path.startsWith(DIRECTORY) ? fault(operation, path) : undefined;
+      send('first', log);
+      send('second', log);
+      send('neighbour', neighbour);
+      send('elsewhere', elsewhere);
+      await runtime.settle();
+      runtime.disk.fault = undefined;
+      await runtime.settle();
+      expect(answers.filter(([name]) => name === 'before')).toEqual([['before', undefined]]);
+      expect(
+        answers.filter(([name]) => name === 'first' || name === 'second').map(([, code]) => code),
+      ).toEqual([Errors.KAFKA_STORAGE_ERROR, Errors.KAFKA_STORAGE_ERROR]);
+      expect(answers.find(([name]) => name === 'neighbour')?.[1]).toBe(Errors.KAFKA_STORAGE_ERROR);
+      expect(answers.find(([name]) => name === 'elsewhere')?.[1]).toBeUndefined();
+      expect(failures).toEqual([['/data', 1]]);
+      expect(() => log.appendAsLeader(batchOf(), 0)).toThrow(
+        expect.objectContaining({ code: Errors.KAFKA_STORAGE_ERROR }),
+      );
+      expect(() => neighbour.read(0, 100, 'logEnd', true)).toThrow(
+        expect.objectContaining({ code: Errors.KAFKA_STORAGE_ERROR }),
+      );
+      expect(manager.describeLogDirs().map(({ logDir, errorCode }) => [logDir, errorCode])).toEqual([
+        ['/data', Errors.KAFKA_STORAGE_ERROR],
+        ['/other', Errors.NONE],
+      ]);
+      expect(manager.getOrCreateLog({ topic: 'late', partition: 0 }).logDirectory).toBe('/other');
+      await closeManager({ runtime, manager });
+      expect(runtime.disk.paths().filter(path => path.endsWith('cleanshutdown'))).toEqual([
+        '/other/.kafka_cleanshutdown',
+      ]);
+      runtime.die();
+      runtime.disk.crash('keep');
+      const again = await openManager(runtime, LOG_CONFIG, { logDirs: ['/data', '/other'] });
+      const records = await readAll(again.getLog(TP)!);
+      expect(records.length).toBeGreaterThanOrEqual(1);
+      expect(records.map(record => record.offset)).toEqual(records.map((_, i) => i));
+    });
+  }
+
+  it('answers KAFKA_STORAGE_ERROR when a read fails, and CORRUPT_MESSAGE when what it finds is no batch', async () => {
+    const opened = await openLog({}, new MemoryRuntime(), { tailCacheBytes: 0 });
+    opened.log.appendAsLeader(batchOf(), 0);
+    opened.log.appendAsLeader(batchOf(), 0);
+    opened.runtime.turn();
+    const path = `${DIRECTORY}/00000000000000000000.log`;
+    const content = Buffer.from(opened.runtime.disk.contentOf(path));
+    await closeManager(opened);
+    const damaged = Buffer.from(content);
+    damaged[content.length / 2 + 16] = 9;
+    opened.runtime.disk.setContent(path, damaged);
+    const { log, runtime } = await openLog({}, opened.runtime, { tailCacheBytes: 0 });
+    // A clean stop promises whole batches: the damage is found at the end of the log, and cut.
+    expect(log.logEndOffset).toBe(1);
+    runtime.disk.contentOf(path)[16] = 9;
+    await expect(bytesOf(log.read(0, 1000, 'logEnd', true))).rejects.toMatchObject({
+      code: Errors.CORRUPT_MESSAGE,
+    });
+    runtime.disk.fault = failing('read', 'EIO');
+    const error = await bytesOf(log.read(0, 1000, 'logEnd', true)).catch((caught: KafkaError) => caught);
+    expect((error as KafkaError).code).toBe(Errors.KAFKA_STORAGE_ERROR);
+    expect(log.isOffline).toBe(true);
+  });
+
+  it('writes off the event loop where that is asked for, in order and with the same outcome', async () => {
+    for (const durability of ['page-cache', 'fsync'] as const) {
+      const { log, runtime, manager } = await openLog(
+        { durability, segmentBytes: 300 },
+        new MemoryRuntime(),
+        { writeMode: 'pooled' },
+      );
+      const answered: number[] = [];
+      for (let i = 0; i < 20; i++) {
+        log.appendAsLeader(batchOf({ text: `r${i}` }), 0).onWritten(() => answered.push(i));
+        if (i % 3 === 0) runtime.turn();
+        if (i % 7 === 0) await Promise.resolve();
+      }
+      expect(log.settled()).toBeInstanceOf(Promise);
+      await runtime.settle();
+      expect(answered).toEqual(Array.from({ length: 20 }, (_, i) => i));
+      expect((await readAll(log)).map(record => record.text)).toEqual(answered.map(i => `r${i}`));
+      expect(log.truncateTo(5)).toBe(true);
+      await closeManager({ runtime, manager });
+      expect((await readAll((await openLog({}, runtime)).log)).length).toBe(5);
+    }
+  });
+
+  it('lets the appends of other logs through when a callback throws', async () => {
+    const { manager, log, runtime } = await openLog();
+    const other = manager.getOrCreateLog({ topic: 'orders', partition: 1 });
+    log.appendAsLeader(batchOf(), 0).onWritten(() => {
+      throw new Error('a mistake');
+    });
+    other.appendAsLeader(batchOf(), 0);
+    expect(() => runtime.turn()).toThrow('a mistake');
+    runtime.turn();
+    expect(other.logEndOffset).toBe(1);
+  });
+});

@@ -1,0 +1,59 @@
+/** One place where our answer may differ from Apache Kafka's, and why. */
+export interface AllowedDifference {
+  /** The API's name without "Request". */
+  readonly api: string;
+  /** The case's name, or undefined for every case of the API. */
+  readonly case?: string;
+  /** The step of the case, or undefined for every step. */
+  readonly step?: string;
+  /** The field of the answer that is left out of the comparison, wherever it stands; `*` for the whole step. */
+  readonly field: string;
+  readonly reason: string;
+}
+
+export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
+  {
+    api: 'Produce',
+    field: 'errorMessage',
+    reason: 'We say why a batch was refused; Apache Kafka leaves the message out for most errors.',
+  },
+  {
+    api: 'Produce',
+    case: 'a batch with null records',
+    step: 'bad',
+    field: '*',
+    reason: 'Apache Kafka fails inside and never answers. We answer INVALID_RECORD and keep the connection.',
+  },
+  {
+    api: 'Produce',
+    case: 'a batch with null records',
+    step: 'good again',
+    field: '*',
+    reason: 'It follows the request that Apache Kafka never answers.',
+  },
+  ...['an unknown codec', 'zstd by name and garbage by content', 'gzip by name and garbage by content'].map(kind => ({
+    api: 'Produce',
+    case: `a batch with ${kind}`,
+    step: 'bad',
+    field: 'errorCode',
+    reason: 'Bytes that cannot be decompressed are an INVALID_RECORD; Apache Kafka says UNKNOWN_SERVER_ERROR.',
+  })),
+  ...['AlterConfigs', 'IncrementalAlterConfigs'].map(api => ({
+    api,
+    step: 'unknown type',
+    field: '*',
+    reason: 'An unknown resource type is an INVALID_REQUEST; Apache Kafka says UNKNOWN_SERVER_ERROR.',
+  })),
+  {
+    api: 'DescribeConfigs',
+    case: 'some keys',
+    field: 'isDefault',
+    reason: 'Apache Kafka 3.9 leaves the field of version 0 false; older brokers filled it, as we do.',
+  },
+  {
+    api: 'DescribeConfigs',
+    step: 'documentation',
+    field: 'documentation',
+    reason: 'The sentences are our own, and a key may have one where Apache Kafka has none.',
+  },
+];

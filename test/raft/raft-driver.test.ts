@@ -1,0 +1,315 @@
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../src/base/logger.ts';
+import { ZERO_UUID } from '../../src/base/uuid.ts';
+import { Errors } from '../../src/protocol/errors.ts';
+import type { ElectionState } from '../../src/raft/quorum-state.ts';
+import type { QuorumStateStore } from '../../src/raft/quorum-state-store.ts';
+import type {
+  CommittedBatch,
+  LeaderAndEpoch,
+  RaftListener,
+  SnapshotReader,
+} from '../../src/raft/raft-client.ts';
+import { RaftDriver } from '../../src/raft/raft-driver.ts';
+import type { RaftMessage } from '../../src/raft/raft-message.ts';
+import { noTransport, type RaftTransport } from '../../src/raft/raft-transport.ts';
+import { DEFAULT_TIMEOUTS } from '../../src/raft/ready.ts';
+import { VoterSet, voterNode } from '../../src/raft/voter-set.ts';
+import { encodeSnapshot } from '../../src/raft/snapshot-file.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { MemoryLog } from './support/memory-log.ts';
+import { directoryId } from './support/raft-simulation.ts';
+
+class MemoryStore implements QuorumStateStore {
+  election: ElectionState | undefined;
+  readonly calls: string[];
+  failure: Error | undefined;
+
+  constructor(calls: string[]) {
+    this.calls = calls;
+  }
+
+  read(): ElectionState | undefined {
+    return this.election;
+  }
+
+  write(election: ElectionState): void {
+    if (this.failure !== undefined) throw this.failure;
+    this.election = election;
+    this.calls.push(`quorum-state ${election.epoch}`);
+  }
+}
+
+/** Writes down what it hears. */
+class Recorder implements RaftListener {
+  readonly heard: string[] = [];
+  values: string[] = [];
+
+  handleCommit(batches: readonly CommittedBatch[]): void {
+    for (const { baseOffset, records, controlRecords } of batches) {
+      const values = records.map(record => record.toString());
+      this.values.push(...values);
+      this.heard.push(
+        `${baseOffset}: ${[...values, ...controlRecords.map(control => control.type)].join(' ')}`,
+      );
+    }
+  }
+
+  handleLoadSnapshot(reader: SnapshotReader): void {
+    this.values = [...reader.batches()].flatMap(batch => batch.records.map(record => record.toString()));
+    this.heard.push(`snapshot ${reader.snapshotId.offset}`);
+  }
+
+  handleLeaderChange({ leaderId, epoch }: LeaderAndEpoch): void {
+    this.heard.push(`leader ${leaderId} epoch ${epoch}`);
+  }
+
+  beginShutdown(): void {
+    this.heard.push('shutdown');
+  }
+}
+
+class Harness {
+  readonly clock = new FakeClock();
+  readonly calls: string[] = [];
+  readonly log = new MemoryLog(this.calls);
+  readonly store = new MemoryStore(this.calls);
+  readonly fatal: Error[] = [];
+  driver: RaftDriver;
+
+  constructor(voters = VoterSet.ofIds([1]), transport: RaftTransport = noTransport) {
+    this.driver = this.newDriver(voters, transport);
+  }
+
+  newDriver(voters = VoterSet.ofIds([1]), transport: RaftTransport = noTransport): RaftDriver {
+    this.driver = new RaftDriver(
+      this.clock.runtime,
+      silentLogger,
+      {
+        ...DEFAULT_TIMEOUTS,
+        self: { id: 1, directoryId: directoryId(1) },
+        staticVoters: voters,
+        onFatal: error => this.fatal.push(error),
+      },
+      { log: this.log, store: this.store, transport },
+    );
+    return this.driver;
+  }
+
+  /** Lets promises and the ends of turns run until nothing is left to do. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < 10; round++) {
+      this.clock.turn();
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+    }
+  }
+}
+
+const value = (text: string): Buffer => Buffer.from(text);
+
+describe('RaftDriver of a sole voter', () => {
+  it('leads when start resolves, and its listeners hear so when the start of the epoch is on disk', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    expect(harness.driver.leaderAndEpoch()).toEqual({ leaderId: 1, epoch: 1 });
+    const recorder = new Recorder();
+    harness.log.manual = true;
+    harness.driver.register(recorder);
+    await harness.settle();
+    expect(recorder.heard).toEqual(['0: leaderChange', 'leader 1 epoch 1']);
+    expect(harness.calls).toEqual(['fsync', 'quorum-state 1', 'epoch 1', 'append 0-0', 'fsync', 'commit 1']);
+  });
+
+  it('commits nothing before the fsync that follows its append has ended', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    harness.log.manual = true;
+    harness.calls.length = 0;
+    const recorder = new Recorder();
+    harness.driver.register(recorder);
+    expect(harness.driver.scheduleAppend(1, [value('a'), value('b')])).toBe(2);
+    await harness.settle();
+    expect(harness.calls).toEqual(['append 1-2', 'fsync']);
+    expect(harness.driver.highWatermark()).toBe(1);
+    expect(recorder.values).toEqual([]);
+    harness.log.finishFlush();
+    await harness.settle();
+    expect(harness.calls).toEqual(['append 1-2', 'fsync', 'commit 3']);
+    expect(recorder.values).toEqual(['a', 'b']);
+  });
+
+  it('writes all batches of a turn at once, and those that come during an fsync share the next one', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    harness.log.manual = true;
+    harness.calls.length = 0;
+    const { driver } = harness;
+    expect([
+      driver.scheduleAppend(1, [value('a')]),
+      driver.scheduleAppend(1, [value('b'), value('c')]),
+    ]).toEqual([1, 3]);
+    await harness.settle();
+    driver.scheduleAppend(1, [value('d')]);
+    await harness.settle();
+    driver.scheduleAppend(1, [value('e')]);
+    await harness.settle();
+    expect(harness.calls).toEqual(['append 1-3', 'fsync', 'append 4-4', 'append 5-5']);
+    harness.log.finishFlush();
+    await harness.settle();
+    expect(harness.calls.slice(4)).toEqual(['commit 4', 'fsync']);
+    harness.log.finishFlush();
+    await harness.settle();
+    expect(driver.highWatermark()).toBe(6);
+  });
+
+  it('stops for good when an fsync fails: nothing more is committed and whoever asks is refused', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    const recorder = new Recorder();
+    harness.driver.register(recorder);
+    await harness.settle();
+    harness.log.manual = true;
+    harness.driver.scheduleAppend(1, [value('a')]);
+    await harness.settle();
+    harness.log.finishFlush(new Error('EIO'));
+    await harness.settle();
+    expect(harness.fatal.map(error => error.message)).toEqual(['EIO']);
+    expect(recorder.heard.at(-1)).toBe('shutdown');
+    expect(recorder.values).toEqual([]);
+    expect(() => harness.driver.scheduleAppend(1, [value('b')])).toThrow(
+      expect.objectContaining({ code: Errors.NOT_LEADER_OR_FOLLOWER }),
+    );
+    expect(harness.calls.filter(call => call === 'fsync')).toHaveLength(3);
+  });
+
+  it('stops when the quorum state cannot be written, before it has appended anything', async () => {
+    const harness = new Harness();
+    harness.store.failure = new Error('ENOSPC');
+    await harness.driver.start();
+    await harness.settle();
+    expect(harness.fatal.map(error => error.message)).toEqual(['ENOSPC']);
+    expect(harness.log.batches).toEqual([]);
+  });
+
+  it('refuses an append in an epoch that it does not lead in, and one that is too large', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    expect(() => harness.driver.scheduleAppend(0, [value('a')])).toThrow(
+      expect.objectContaining({ code: Errors.NOT_LEADER_OR_FOLLOWER }),
+    );
+    expect(() => harness.driver.scheduleAppend(1, [Buffer.alloc(9 * 1024 * 1024)])).toThrow(
+      expect.objectContaining({ code: Errors.RECORD_LIST_TOO_LARGE }),
+    );
+  });
+
+  it('replays the log to a listener after a restart, and tells it of the leader only then', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    harness.driver.scheduleAppend(1, [value('a')]);
+    await harness.settle();
+    await harness.driver.shutdown();
+    expect(harness.log.closed).toBe(true);
+    const driver = harness.newDriver();
+    const recorder = new Recorder();
+    driver.register(recorder);
+    await driver.start();
+    await harness.settle();
+    expect(recorder.heard).toEqual(['0: leaderChange', '1: a', '2: leaderChange', 'leader 1 epoch 2']);
+  });
+
+  it('gives a listener that comes late the snapshot and what follows', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    const { driver } = harness;
+    driver.scheduleAppend(1, [value('a')]);
+    driver.scheduleAppend(1, [value('b')]);
+    await harness.settle();
+    const writer = driver.createSnapshot({ offset: 3, epoch: 1 }, 5);
+    writer!.append([value('a and b')]);
+    await writer!.freeze();
+    driver.scheduleAppend(1, [value('c')]);
+    await harness.settle();
+    const recorder = new Recorder();
+    driver.register(recorder);
+    await harness.settle();
+    expect(recorder.heard).toEqual(['snapshot 3', '3: c', 'leader 1 epoch 1']);
+    expect(recorder.values).toEqual(['a and b', 'c']);
+  });
+
+  it('makes no snapshot above the high watermark, of another epoch, or twice', async () => {
+    const harness = new Harness();
+    await harness.driver.start();
+    await harness.settle();
+    const { driver } = harness;
+    expect(() => driver.createSnapshot({ offset: 2, epoch: 1 }, 0)).toThrow(RangeError);
+    expect(() => driver.createSnapshot({ offset: 1, epoch: 7 }, 0)).toThrow(RangeError);
+    await driver.createSnapshot({ offset: 1, epoch: 1 }, 0)!.freeze();
+    expect(driver.createSnapshot({ offset: 1, epoch: 1 }, 0)).toBeUndefined();
+    expect(driver.latestSnapshotId()).toEqual({ offset: 1, epoch: 1 });
+  });
+
+  it('takes its voters from the snapshot of formatting and writes them into the log', async () => {
+    const harness = new Harness(new VoterSet([]));
+    const voters = new VoterSet([
+      voterNode(1, directoryId(1), [{ name: 'CONTROLLER', host: 'localhost', port: 9093 }]),
+    ]);
+    const header = { lastContainedLogTimestamp: 0, kraftVersion: 1, voters };
+    harness.log.snapshots.push({
+      id: { offset: 0, epoch: 0 },
+      bytes: encodeSnapshot(0, header, [], () => 0),
+    });
+    const recorder = new Recorder();
+    harness.driver.register(recorder);
+    await harness.driver.start();
+    await harness.settle();
+    expect(recorder.heard).toEqual(['0: leaderChange kraftVersion voters', 'leader 1 epoch 1']);
+    expect(harness.driver.status().voters.get(1)?.endpoints[0]?.port).toBe(9093);
+  });
+
+  it('does not lead where the snapshot of formatting names another directory id', async () => {
+    const harness = new Harness(new VoterSet([]));
+    const voters = new VoterSet([voterNode(1, directoryId(9))]);
+    const header = { lastContainedLogTimestamp: 0, kraftVersion: 1, voters };
+    harness.log.snapshots.push({
+      id: { offset: 0, epoch: 0 },
+      bytes: encodeSnapshot(0, header, [], () => 0),
+    });
+    await harness.driver.start();
+    await harness.settle();
+    expect(harness.driver.leaderAndEpoch()).toEqual({ leaderId: undefined, epoch: 0 });
+  });
+});
+
+describe('RaftDriver among three voters', () => {
+  it('writes down its vote before it sends it', async () => {
+    const calls: string[] = [];
+    const transport: RaftTransport = { send: message => calls.push(`send ${message.type}`) };
+    const harness = new Harness(VoterSet.ofIds([1, 2, 3]), transport);
+    await harness.driver.start();
+    const write = harness.store.write.bind(harness.store);
+    harness.store.write = election => {
+      calls.push(`vote for ${election.votedKey?.id} written`);
+      write(election);
+    };
+    const vote: RaftMessage = {
+      type: 'vote',
+      from: 2,
+      to: 1,
+      correlationId: 1,
+      epoch: 4,
+      candidate: { id: 2, directoryId: ZERO_UUID },
+      voter: { id: 1, directoryId: ZERO_UUID },
+      lastEpoch: 0,
+      lastOffset: 0,
+      preVote: false,
+    };
+    harness.driver.receive(vote, undefined);
+    expect(calls).toEqual(['vote for 2 written', 'send voteResponse']);
+  });
+});

@@ -1,0 +1,144 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigResourceType } from '../../src/metadata/config-resource.ts';
+import { MetadataDelta } from '../../src/metadata/metadata-delta.ts';
+import { MetadataImage } from '../../src/metadata/metadata-image.ts';
+import { type MetadataRecord, metadataRecord } from '../../src/metadata/metadata-record.ts';
+import type { KafkaConfig } from '../../src/config/kafka-config.ts';
+import {
+  type BrokerMetadataTargets,
+  BrokerMetadataPublisher,
+} from '../../src/server/broker-metadata-publisher.ts';
+import { TestBroker } from '../support/test-broker.ts';
+import { broker, ORDERS_ID, partition, topic } from './handlers/cluster-image.ts';
+
+const OFFSETS_ID = 'b2Zmc2V0c29mZnNldHNvZg';
+
+let host: TestBroker;
+let calls: string[];
+let config: KafkaConfig | undefined;
+let publisher: BrokerMetadataPublisher;
+let image: MetadataImage;
+let logs: { topicPartition: { topic: string; partition: number }; topicId: string }[];
+
+function configRecord(type: number, resourceName: string, name: string, value: string): MetadataRecord {
+  return metadataRecord('ConfigRecord', { resourceType: type, resourceName, name, value });
+}
+
+function publish(...records: MetadataRecord[]): void {
+  const delta = new MetadataDelta(image);
+  for (const record of records) delta.replay(record);
+  image = delta.apply({ lastContainedOffset: 0, lastContainedEpoch: 0, lastContainedLogTimeMs: 0 });
+  publisher.onMetadataUpdate(delta, image);
+}
+
+beforeEach(async () => {
+  host = await TestBroker.start();
+  calls = [];
+  logs = [];
+  config = undefined;
+  image = MetadataImage.EMPTY;
+  publisher = new BrokerMetadataPublisher(host.config, {
+    nodeId: 1,
+    logManager: {
+      get allLogs() {
+        return logs;
+      },
+      updateTopicConfig: (name: string, { retentionMs }: { retentionMs: number }) =>
+        calls.push(`config ${name} ${retentionMs}`),
+      asyncDelete: (
+        { topic, partition }: { topic: string; partition: number },
+        { stray }: { stray: boolean },
+      ) => calls.push(`stray ${topic}-${partition} ${stray}`),
+    },
+    replicaManager: {
+      applyTopics: (changed: Iterable<{ name: string }>, deleted: Iterable<{ name: string }>) =>
+        calls.push(`apply ${[...changed].map(each => each.name)} / ${[...deleted].map(each => each.name)}`),
+    },
+    groupCoordinator: {
+      onElection: (id: number, epoch: number) => calls.push(`elected ${id} ${epoch}`),
+      onResignation: (id: number, epoch?: number) => calls.push(`resigned ${id} ${epoch}`),
+      onTopicsDeleted: (topics: { name: string }[]) => calls.push(`gone ${topics.map(each => each.name)}`),
+    },
+    setConfig: (changed: KafkaConfig) => {
+      config = changed;
+    },
+  } as unknown as BrokerMetadataTargets);
+});
+
+afterEach(async () => {
+  await host.close();
+});
+
+describe('BrokerMetadataPublisher', () => {
+  test('configures logs before it makes replicas, and replicas before coordinators', () => {
+    publish(
+      broker(1),
+      configRecord(ConfigResourceType.TOPIC, 'orders', 'retention.ms', '7'),
+      topic('orders', ORDERS_ID),
+      partition(ORDERS_ID, 0),
+      topic('__consumer_offsets', OFFSETS_ID),
+      partition(OFFSETS_ID, 0),
+      partition(OFFSETS_ID, 1, { replicas: [2, 1] }),
+    );
+    expect(calls).toEqual([
+      'config orders 7',
+      'apply orders,__consumer_offsets / ',
+      'elected 0 5',
+      'resigned 1 5',
+    ]);
+  });
+
+  test('hands on what was deleted', () => {
+    publish(topic('orders', ORDERS_ID), partition(ORDERS_ID, 0), topic('__consumer_offsets', OFFSETS_ID));
+    publish(partition(OFFSETS_ID, 0));
+    calls.length = 0;
+    publish(
+      metadataRecord('RemoveTopicRecord', { topicId: ORDERS_ID }),
+      metadataRecord('RemoveTopicRecord', { topicId: OFFSETS_ID }),
+    );
+    expect(calls).toEqual([
+      'apply  / orders,__consumer_offsets',
+      'resigned 0 undefined',
+      'gone orders,__consumer_offsets',
+    ]);
+  });
+
+  test('a configuration of the broker is its own from then on, and that of topics without one', () => {
+    publish(topic('orders', ORDERS_ID), partition(ORDERS_ID, 0));
+    calls.length = 0;
+    publish(configRecord(ConfigResourceType.BROKER, '', 'log.retention.ms', '99'));
+    expect(config?.long('log.retention.ms')).toBe(99);
+    expect(calls).toEqual(['config orders 99']);
+    publish(configRecord(ConfigResourceType.BROKER, '1', 'log.retention.ms', '100'));
+    expect(config?.long('log.retention.ms')).toBe(100);
+    publish(configRecord(ConfigResourceType.BROKER, '2', 'log.retention.ms', '101'));
+    expect(config?.long('log.retention.ms')).toBe(100);
+  });
+
+  test('logs that the metadata does not put here are set aside once, at the start', () => {
+    const log = (name: string, id: number, topicId: string) => ({
+      topicPartition: { topic: name, partition: id },
+      topicId,
+    });
+    logs = [
+      log('orders', 0, ORDERS_ID),
+      log('orders', 1, ORDERS_ID),
+      log('orders', 2, OFFSETS_ID),
+      log('old', 0, OFFSETS_ID),
+    ];
+    publish(
+      topic('orders', ORDERS_ID),
+      partition(ORDERS_ID, 0),
+      partition(ORDERS_ID, 1, { replicas: [2] }),
+      partition(ORDERS_ID, 2),
+    );
+    expect(calls.filter(call => call.startsWith('stray'))).toEqual([
+      'stray orders-1 true',
+      'stray orders-2 true',
+      'stray old-0 true',
+    ]);
+    calls.length = 0;
+    publish(metadataRecord('RemoveTopicRecord', { topicId: ORDERS_ID }));
+    expect(calls.filter(call => call.startsWith('stray'))).toEqual([]);
+  });
+});

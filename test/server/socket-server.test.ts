@@ -1,0 +1,138 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MemoryLogger } from '../../src/base/logger.ts';
+import { HeartbeatRequest, HeartbeatResponse } from '../../src/protocol/messages/12-heartbeat.ts';
+import { VoteRequest, VoteResponse } from '../../src/protocol/messages/52-vote.ts';
+import type { BrokerServices } from '../../src/server/broker-services.ts';
+import { defineHandler, type ListenerKind } from '../../src/server/handler.ts';
+import { HandlerTable } from '../../src/server/handler-table.ts';
+import { RequestRouter } from '../../src/server/request-router.ts';
+import { SocketServer } from '../../src/server/socket-server.ts';
+import { LimitedLogger } from '../../src/base/logger.ts';
+import { FakeSocket, ManualRuntime, requestFrame } from './fake-network.ts';
+
+let runtime: ManualRuntime;
+let logger: MemoryLogger;
+let server: SocketServer;
+let answers: ((value: object) => void)[];
+
+const heartbeat = defineHandler({
+  request: HeartbeatRequest,
+  response: HeartbeatResponse,
+  listeners: ['broker'],
+  authorize: [],
+  handle: () => new Promise<object>(resolve => answers.push(resolve)),
+});
+const vote = defineHandler({
+  request: VoteRequest,
+  response: VoteResponse,
+  listeners: ['controller'],
+  authorize: ['ClusterAction Cluster'],
+  handle: () => ({}),
+});
+
+async function open(kind: ListenerKind, port: number): Promise<void> {
+  const limited = new LimitedLogger(logger, () => runtime.nowMs, 1000);
+  const router = new RequestRouter(new HandlerTable([heartbeat, vote]), {} as BrokerServices, limited);
+  await server.listen({ listenerName: kind, kind, host: '', port }, router);
+  server.serve();
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+}
+
+beforeEach(() => {
+  runtime = new ManualRuntime();
+  logger = new MemoryLogger();
+  answers = [];
+  server = new SocketServer(runtime.asRuntime(), logger, {
+    maxFrameBytes: 1000,
+    maxIdleMs: 60_000,
+    maxConnections: 4,
+    maxConnectionsPerIp: 2,
+    perIpOverrides: new Map([['10.0.0.9', 0]]),
+    backlog: 50,
+  });
+});
+
+describe('SocketServer', () => {
+  test('a connection that comes while the broker starts is taken, and served when it has started', async () => {
+    const limited = new LimitedLogger(logger, () => runtime.nowMs, 1000);
+    const router = new RequestRouter(new HandlerTable([vote]), {} as BrokerServices, limited);
+    await server.listen({ listenerName: 'C', kind: 'controller', host: '', port: 1 }, router);
+    const early = runtime.connect(1, new FakeSocket());
+    expect(early.paused).toBe(true);
+    early.receive(requestFrame(VoteRequest, 0, { topics: [] }));
+    expect(early.writes).toEqual([]);
+    server.serve();
+    expect(early.writes).toHaveLength(1);
+    expect(early.paused).toBe(false);
+  });
+
+  test('each endpoint serves the APIs of its kind only', async () => {
+    await open('broker', 1);
+    await open('controller', 2);
+    const voteFrame = requestFrame(VoteRequest, 0, { topics: [] });
+    const atBroker = runtime.connect(1, new FakeSocket('10.0.0.1'));
+    atBroker.receive(voteFrame);
+    expect(atBroker.ended).toBe(true);
+    const atController = runtime.connect(2, new FakeSocket('10.0.0.2'));
+    atController.receive(voteFrame);
+    expect(atController.writes).toHaveLength(1);
+  });
+
+  test('refuses connections above each limit and takes them again when others have gone', async () => {
+    await open('broker', 1);
+    const connect = (address: string): FakeSocket => runtime.connect(1, new FakeSocket(address));
+    const first = connect('10.0.0.1');
+    connect('10.0.0.1');
+    expect(connect('10.0.0.1').destroyed).toBe(true);
+    expect(connect('10.0.0.9').destroyed).toBe(true);
+    connect('10.0.0.2');
+    connect('10.0.0.3');
+    expect(server.connectionCount).toBe(4);
+    expect(connect('10.0.0.4').destroyed).toBe(true);
+    first.destroy();
+    expect(connect('10.0.0.4').destroyed).toBe(false);
+    expect(connect('10.0.0.1').destroyed).toBe(true);
+    expect(server.connectionCount).toBe(4);
+    expect(logger.messages('warn')).toEqual(['a connection is refused', 'a connection is refused']);
+  });
+
+  test('looks at the deadlines of connections by itself', async () => {
+    await open('broker', 1);
+    const idle = runtime.connect(1, new FakeSocket());
+    for (let second = 0; second < 62; second++) runtime.advance(1000);
+    expect(idle.destroyed).toBe(true);
+    expect(server.connectionCount).toBe(0);
+  });
+
+  test('a stop waits for requests in flight, and takes no connection in between', async () => {
+    await open('broker', 1);
+    const busy = runtime.connect(1, new FakeSocket());
+    const idle = runtime.connect(1, new FakeSocket());
+    busy.receive(requestFrame(HeartbeatRequest, 4, {}));
+    const stopped = server.stop(5000);
+    expect(idle.ended).toBe(true);
+    expect(busy.ended).toBe(false);
+    expect(runtime.connect(1, new FakeSocket()).destroyed).toBe(true);
+    answers[0]!({});
+    await settle();
+    expect(busy.writes).toHaveLength(1);
+    expect(busy.ended).toBe(true);
+    idle.destroy();
+    busy.destroy();
+    await stopped;
+    expect(runtime.closedListeners).toBe(1);
+  });
+
+  test('a stop ends connections that take too long', async () => {
+    await open('broker', 1);
+    const busy = runtime.connect(1, new FakeSocket());
+    busy.receive(requestFrame(HeartbeatRequest, 4, {}));
+    const stopped = server.stop(5000);
+    runtime.advance(5000);
+    await stopped;
+    expect(busy.destroyed).toBe(true);
+  });
+});
