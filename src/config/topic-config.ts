@@ -1,6 +1,6 @@
 import { brokerKeyFallbacks } from './broker-keys.ts';
 import { parseConfigValue } from './config-value.ts';
-import type { ConfigSource, KafkaConfig } from './kafka-config.ts';
+import type { KafkaConfig } from './kafka-config.ts';
 import type { ConfigValue } from './key-definition.ts';
 import type { LogCompressionType, LogConfig } from './log-config.ts';
 import { TOPIC_KEYS, type TopicKeyDefinition } from './topic-keys.ts';
@@ -42,41 +42,6 @@ export function validateTopicConfigs(
   }
   return undefined;
 }
-
-/** A place that could give the value of a topic's key, as DescribeConfigs lists it. */
-export interface ConfigSynonym {
-  readonly name: string;
-  readonly text: string | null;
-  readonly source: ConfigSource;
-}
-
-/**
- * Where a topic's key gets its value when the topic has none, the strongest first: the broker's keys that were given,
- * then the default. All are in the units of their own key.
- */
-export function topicConfigSynonyms(broker: KafkaConfig, key: TopicKeyDefinition): ConfigSynonym[] {
-  const synonyms: ConfigSynonym[] = [];
-  const fallbacks = key.brokerKey === undefined ? [] : brokerKeyFallbacks(key.brokerKey);
-  for (const kinds of STRENGTHS) {
-    for (const { key: name } of fallbacks) {
-      for (const { text, source } of broker.layers(name)) {
-        if (kinds.includes(source.kind) && text !== null) synonyms.push({ name, text, source });
-      }
-    }
-  }
-  if (fallbacks.length === 0 && key.defaultText != null) {
-    synonyms.push({ name: key.name, text: key.defaultText, source: { kind: 'default' } });
-  }
-  return synonyms;
-}
-
-/** Sources from the strongest to the weakest. */
-const STRENGTHS: readonly (readonly ConfigSource['kind'][])[] = [
-  ['dynamic-broker'],
-  ['dynamic-default'],
-  ['file', 'override'],
-  ['default'],
-];
 
 /** The text of a topic's key when the topic has none of its own: in the units of the topic's key. */
 export function topicDefaultText(broker: KafkaConfig, key: TopicKeyDefinition): string | null {

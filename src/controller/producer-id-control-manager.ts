@@ -6,7 +6,7 @@ import { checkBrokerEpoch } from './cluster-control-manager.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
 
 /** How many ids a broker gets at once. */
-export const PRODUCER_IDS_PER_BLOCK = 1000;
+const PRODUCER_IDS_PER_BLOCK = 1000;
 
 /** Ids for one broker to give away: nobody else ever gets them (T10). */
 export interface ProducerIdsBlock {

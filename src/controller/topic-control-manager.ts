@@ -20,7 +20,7 @@ import { atomicResult, type ControllerResult } from './controller-result.ts';
 import { defaultDirectory, type PartitionAssignment, ReplicaPlacer } from './replica-placer.ts';
 
 /** How many partitions one request may create, and about how many records one operation may write. */
-export const MAX_PARTITIONS_PER_REQUEST = 10_000;
+const MAX_PARTITIONS_PER_REQUEST = 10_000;
 
 export type CreatableTopic = CreateTopicsRequest['topics'][number];
 export type CreatableTopicResult = CreateTopicsResponse['topics'][number];

@@ -1,5 +1,6 @@
 import type { LeaderEpoch } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
+import { InternalTopic } from '../metadata/topic-name.ts';
 import { Errors, errorCodeOf, KafkaError } from '../protocol/errors.ts';
 import type { OffsetCommitRequest } from '../protocol/messages/08-offset-commit.ts';
 import type { JoinGroupRequest } from '../protocol/messages/11-join-group.ts';
@@ -19,7 +20,7 @@ import type { JoinGroupAnswer, SyncGroupAnswer } from './group/classic-group-mem
 import type { GroupCoordinatorConfig } from './group/group-coordinator-config.ts';
 import { type DeletedGroupResult, GroupCoordinatorShard } from './group/group-coordinator-shard.ts';
 import type { DescribedGroup, ListedGroup } from './group/group-manager.ts';
-import { coordinatorPartitionOf, GROUP_METADATA_TOPIC_NAME } from './group/group-partition.ts';
+import { coordinatorPartitionOf } from './group/group-partition.ts';
 import { type GroupRecord, groupRecordSerde } from './group/group-records.ts';
 import type {
   DeletedTopic,
@@ -39,14 +40,6 @@ export interface GroupCoordinatorOptions {
   readonly reader: PartitionReader;
   /** How many partitions `__consumer_offsets` has; `undefined` while it is not there. */
   readonly partitionCount: () => number | undefined;
-}
-
-/** What `__consumer_offsets` is created with. */
-export interface OffsetsTopic {
-  readonly name: string;
-  readonly partitions: number;
-  readonly replicationFactor: number;
-  readonly configs: ReadonlyMap<string, string>;
 }
 
 export type ListGroupsAnswer = Input<typeof ListGroupsResponse>;
@@ -70,7 +63,7 @@ export class GroupCoordinator {
     this.config = config;
     this.partitionCount = partitionCount;
     this.shards = new CoordinatorRuntime(runtime, logger.child('group-coordinator'), {
-      topic: GROUP_METADATA_TOPIC_NAME,
+      topic: InternalTopic.CONSUMER_OFFSETS,
       serde: groupRecordSerde,
       shardFactory: context => new GroupCoordinatorShard(context, config),
       writer,
@@ -86,19 +79,6 @@ export class GroupCoordinator {
   /** The partition of `__consumer_offsets` that a group belongs to. */
   partitionFor(groupId: string): number {
     return coordinatorPartitionOf(groupId, this.partitionCount() ?? this.config.offsetsTopicPartitions);
-  }
-
-  offsetsTopic(): OffsetsTopic {
-    return {
-      name: GROUP_METADATA_TOPIC_NAME,
-      partitions: this.config.offsetsTopicPartitions,
-      replicationFactor: this.config.offsetsTopicReplicationFactor,
-      configs: new Map([
-        ['cleanup.policy', 'compact'],
-        ['compression.type', 'producer'],
-        ['segment.bytes', String(this.config.offsetsTopicSegmentBytes)],
-      ]),
-    };
   }
 
   /**

@@ -159,12 +159,4 @@ export class LeaderEpochFileCache {
     }
     this.changed = false;
   }
-
-  /** The directory has been renamed. */
-  relocated(path: string): LeaderEpochFileCache {
-    const moved = new LeaderEpochFileCache(this.disk, path, this.fileExists);
-    moved.epochs = this.epochs;
-    moved.changed = this.changed;
-    return moved;
-  }
 }

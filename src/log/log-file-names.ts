@@ -13,16 +13,11 @@ export const CLEANED_SUFFIX = '.cleaned';
 /** What the cleaner has written whole, in the middle of taking the place of the old segments. */
 export const SWAP_SUFFIX = '.swap';
 
-export const DELETE_DIRECTORY_SUFFIX = '-delete';
-export const FUTURE_DIRECTORY_SUFFIX = '-future';
-export const STRAY_DIRECTORY_SUFFIX = '-stray';
-
 export const LEADER_EPOCH_CHECKPOINT = 'leader-epoch-checkpoint';
 export const PARTITION_METADATA = 'partition.metadata';
 export const RECOVERY_POINT_CHECKPOINT = 'recovery-point-offset-checkpoint';
 export const LOG_START_OFFSET_CHECKPOINT = 'log-start-offset-checkpoint';
 export const HIGH_WATERMARK_CHECKPOINT = 'replication-offset-checkpoint';
-export const CLEANER_CHECKPOINT = 'cleaner-offset-checkpoint';
 export const CLEAN_SHUTDOWN_FILE = '.kafka_cleanshutdown';
 export const LOCK_FILE = '.lock';
 
@@ -54,18 +49,21 @@ export function logDirectoryName({ topic, partition }: TopicPartition): string {
  * The topic is cut where the whole would be too long.
  */
 export function deleteDirectoryName(topicPartition: TopicPartition, uniqueId: string): string {
-  const suffix = `-${topicPartition.partition}.${uniqueId}${DELETE_DIRECTORY_SUFFIX}`;
-  return topicPartition.topic.slice(0, NAME_MAX - suffix.length) + suffix;
+  return markedDirectoryName(topicPartition, uniqueId, 'delete');
 }
 
-/** The name of the directory of a replica that catches up in another log directory; never cut. */
-export function futureDirectoryName(topicPartition: TopicPartition, uniqueId: string): string {
-  return `${logDirectoryName(topicPartition)}.${uniqueId}${FUTURE_DIRECTORY_SUFFIX}`;
-}
-
+/** The same for a directory that stays for somebody to look at, marked `-stray`. */
 export function strayDirectoryName(topicPartition: TopicPartition, uniqueId: string): string {
-  const suffix = `-${topicPartition.partition}.${uniqueId}${STRAY_DIRECTORY_SUFFIX}`;
-  return topicPartition.topic.slice(0, NAME_MAX - suffix.length) + suffix;
+  return markedDirectoryName(topicPartition, uniqueId, 'stray');
+}
+
+function markedDirectoryName(
+  { topic, partition }: TopicPartition,
+  uniqueId: string,
+  mark: 'delete' | 'stray',
+): string {
+  const suffix = `-${partition}.${uniqueId}-${mark}`;
+  return topic.slice(0, NAME_MAX - suffix.length) + suffix;
 }
 
 export type LogDirectoryKind = 'current' | 'delete' | 'future' | 'stray';

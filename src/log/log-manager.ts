@@ -1,13 +1,13 @@
 import type { BrokerEpoch, Offset } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
-import { METADATA_TOPIC_ID, type Uuid } from '../base/uuid.ts';
+import type { Uuid } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { LockedError, type Runtime, type Timer } from '../runtime/runtime.ts';
 import { FileHandleCache } from './file-handle-cache.ts';
 import { IndexMemory } from './index-memory.ts';
 import { LogDirectory } from './log-directory.ts';
-import { LogDirectoryState, type LogEnvironment } from './log-environment.ts';
+import type { LogDirectoryState, LogEnvironment } from './log-environment.ts';
 import {
   deleteDirectoryName,
   logDirectoryName,
@@ -33,7 +33,10 @@ export interface LogManagerOptions {
   readonly writeMode?: WriteMode;
   /** Of the log's files at one time. Default 512. */
   readonly maxOpenFiles?: number;
-  /** Memory for the records appended last. Default 32 MiB, 8 MiB for one log. */
+  /**
+   * Memory for the records appended last, by default 2 MiB, 1 MiB for one log: enough for consumers that wait. More
+   * costs more than it saves: what outlives two collections of young garbage calls for collections of all of it.
+   */
   readonly tailCacheBytes?: number;
   readonly tailCacheBytesPerLog?: number;
   /** Memory for indexes of segments that are read. Default 32 MiB. */
@@ -100,14 +103,14 @@ export class LogManager {
     this.runtime = runtime;
     this.logger = logger;
     this.options = options;
-    const tailCacheBytes = options.tailCacheBytes ?? 32 * MIB;
+    const tailCacheBytes = options.tailCacheBytes ?? 2 * MIB;
     this.environment = {
       runtime,
       logger,
       disk: runtime.disk,
       handles: new FileHandleCache(runtime.disk, options.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES),
       indexMemory: new IndexMemory(options.indexMemoryBytes ?? 32 * MIB),
-      tailCache: new TailCache(tailCacheBytes, options.tailCacheBytesPerLog ?? 8 * MIB),
+      tailCache: new TailCache(tailCacheBytes, options.tailCacheBytesPerLog ?? MIB),
       writer: new LogWriter(runtime.timers, options.writeMode ?? 'synchronous'),
       producerIdExpirationMs: options.producerIdExpirationMs ?? 86_400_000,
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
@@ -303,40 +306,6 @@ export class LogManager {
       Errors.KAFKA_STORAGE_ERROR,
       `log directory ${directory.path} failed: ${error.message}`,
     );
-  }
-
-  /**
-   * Opens the metadata log, which is nobody's partition: it is in no list, has no part in checkpoints and
-   * periodic work, and is its owner's to flush and close. Its segments are read whole, since its end must
-   * be right and its owner keeps it short. `onFailure` is told of a failed disk where `parentDirectory` is
-   * not one of `log.dirs`.
-   */
-  openMetadataLog(
-    parentDirectory: string,
-    topicPartition: TopicPartition,
-    config: LogConfig,
-    onFailure: (error: Error) => void = () => {},
-  ): UnifiedLog {
-    const shared = this.directories.find(directory => directory.path === parentDirectory)?.state;
-    const { disk } = this.runtime;
-    const path = `${parentDirectory}/${logDirectoryName(topicPartition)}`;
-    const isNew = disk.statSync(path) === undefined;
-    if (isNew) {
-      disk.makeDirectorySync(path);
-      disk.syncDirectorySync(parentDirectory);
-      writeTopicId(disk, path, METADATA_TOPIC_ID);
-    }
-    const state = shared ?? new LogDirectoryState(parentDirectory, onFailure);
-    return this.open(state, {
-      directory: path,
-      topicPartition,
-      isFuture: false,
-      config,
-      hadCleanShutdown: false,
-      recoveryPoint: 0,
-      logStartOffset: 0,
-      topicId: METADATA_TOPIC_ID,
-    });
   }
 
   /**

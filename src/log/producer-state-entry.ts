@@ -2,7 +2,7 @@ import { diff64, type Offset, type ProducerId, sub64, type Timestamp } from '../
 import { decrementSequence, NO_PRODUCER_EPOCH, NO_SEQUENCE } from '../record/record.ts';
 
 /** How many batches of a producer are remembered: as many requests as a client may have in flight. */
-export const BATCHES_TO_RETAIN = 5;
+const BATCHES_TO_RETAIN = 5;
 
 /** One batch that a producer wrote. */
 export interface BatchMetadata {
@@ -17,7 +17,7 @@ export function firstOffsetOf(batch: BatchMetadata): Offset {
   return sub64(batch.lastOffset, batch.offsetDelta);
 }
 
-export function firstSequenceOf(batch: BatchMetadata): number {
+function firstSequenceOf(batch: BatchMetadata): number {
   return decrementSequence(batch.lastSequence, batch.offsetDelta);
 }
 
@@ -61,10 +61,6 @@ export class ProducerStateEntry {
 
   get lastSequence(): number {
     return this.lastBatch?.lastSequence ?? NO_SEQUENCE;
-  }
-
-  get lastDataOffset(): Offset {
-    return this.lastBatch?.lastOffset ?? -1;
   }
 
   addBatch(producerEpoch: number, batch: BatchMetadata): void {

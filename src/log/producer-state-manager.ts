@@ -1,6 +1,7 @@
 import { diff64, type Offset, type ProducerId } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
+import { ControlRecordType } from '../record/control-records.ts';
 import { NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE } from '../record/record.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { Disk } from '../runtime/runtime.ts';
@@ -23,9 +24,6 @@ interface TxnMetadata {
   readonly firstOffset: Offset;
   lastOffset: Offset | undefined;
 }
-
-const ABORT_MARKER = 0;
-const COMMIT_MARKER = 1;
 
 /**
  * The producers of one log, built from its batches alone: epochs and sequences (to refuse duplicates and
@@ -72,10 +70,6 @@ export class ProducerStateManager {
 
   get snapshotOffsets(): readonly Offset[] {
     return this.snapshots;
-  }
-
-  get latestSnapshotOffset(): Offset | undefined {
-    return this.snapshots.at(-1);
   }
 
   get isEmpty(): boolean {
@@ -336,10 +330,6 @@ export class ProducerStateManager {
     }
   }
 
-  deleteSnapshotsBefore(offset: Offset): void {
-    for (const snapshot of [...this.snapshots]) if (snapshot < offset) this.removeSnapshot(snapshot);
-  }
-
   /** The segment that begins at `offset` is gone, and its snapshot goes with it. */
   removeSnapshot(offset: Offset): void {
     const slot = this.snapshots.indexOf(offset);
@@ -396,8 +386,8 @@ function readEndTxnMarker(batch: RecordBatch): EndTxnMarker | undefined {
   for (const { key, value } of batch.records()) {
     if (key === null || key.length < 4 || value === null || value.length < 6) return undefined;
     const type = key.readInt16BE(2);
-    if (type !== ABORT_MARKER && type !== COMMIT_MARKER) return undefined;
-    return { isAbort: type === ABORT_MARKER, coordinatorEpoch: value.readInt32BE(2) };
+    if (type !== ControlRecordType.ABORT && type !== ControlRecordType.COMMIT) return undefined;
+    return { isAbort: type === ControlRecordType.ABORT, coordinatorEpoch: value.readInt32BE(2) };
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import { type Offset, type ProducerId, readInt64, writeInt64 } from '../base/int
 import type { FileHandleCache, LogFile } from './file-handle-cache.ts';
 import { CorruptIndexError, IndexFile } from './index-file.ts';
 
-export const ABORTED_TXN_BYTES = 34;
+const ABORTED_TXN_BYTES = 34;
 
 export interface AbortedTxn {
   readonly producerId: ProducerId;

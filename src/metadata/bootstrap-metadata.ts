@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import { bufferSnapshot, encodeSnapshot, snapshotBatches } from '../raft/snapshot-file.ts';
+import type { Disk } from '../runtime/runtime.ts';
 import { defaultFeatureLevels } from './features.ts';
 import { type MetadataRecord, metadataRecord } from './metadata-record.ts';
 import { decodeMetadataRecord, encodeMetadataRecord } from './metadata-record-serde.ts';
+import { METADATA_VERSION_LATEST } from './metadata-version.ts';
 
 /**
  * The file in each log directory that holds the first records of a new cluster, in the form of a snapshot. The first
@@ -27,11 +30,21 @@ export function encodeBootstrapCheckpoint(records: readonly MetadataRecord[], wa
   return encodeSnapshot(0, header, [records.map(encodeMetadataRecord)], wallMs);
 }
 
-/** The reverse. Throws `MalformedError` for a damaged file. */
+/** The reverse; bytes in the records are views of `content`. Throws `MalformedError` for a damaged file. */
 export function decodeBootstrapCheckpoint(content: Buffer): MetadataRecord[] {
   const records: MetadataRecord[] = [];
   for (const batch of snapshotBatches(bufferSnapshot(content))) {
-    for (const value of batch.records) records.push(decodeMetadataRecord(Buffer.from(value)));
+    for (const value of batch.records) records.push(decodeMetadataRecord(value));
   }
   return records;
+}
+
+/**
+ * The first records of a new cluster: those that formatting left in the directory of the metadata log or, without the
+ * file, the newest feature levels. Throws `MalformedError` for a damaged file.
+ */
+export function readBootstrapMetadata(disk: Disk, metadataLogDir: string): MetadataRecord[] {
+  const path = join(metadataLogDir, BOOTSTRAP_CHECKPOINT);
+  if (disk.statSync(path) === undefined) return defaultBootstrapRecords(METADATA_VERSION_LATEST);
+  return decodeBootstrapCheckpoint(disk.readFileSync(path));
 }

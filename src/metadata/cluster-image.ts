@@ -33,11 +33,6 @@ export class ClusterImage {
     return broker !== undefined && !broker.fenced && !broker.inControlledShutdown;
   }
 
-  /** Whether the broker is registered and not fenced: the ones that clients are told of. */
-  isUnfenced(brokerId: number): boolean {
-    return this.brokers.get(brokerId)?.fenced === false;
-  }
-
   *records(metadataVersion: number): Iterable<MetadataRecord> {
     const version = recordVersions.registerBroker(metadataVersion);
     for (const broker of this.brokers.values()) {

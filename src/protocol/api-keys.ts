@@ -92,5 +92,3 @@ export const ApiKeys = {
   STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE: 93,
   UNREGISTER_CONTROLLER: 94,
 } as const;
-
-export type ApiKey = (typeof ApiKeys)[keyof typeof ApiKeys];

@@ -88,8 +88,6 @@ export const decodeSupport = {
   },
 };
 
-export type DecodeSupport = typeof decodeSupport;
-
 function noNullValue(path: string): never {
   throw new TypeError(`${path} may not be null in this version`);
 }
@@ -154,5 +152,3 @@ export const encodeSupport = {
     throw new UnsupportedFieldError(path, version);
   },
 };
-
-export type EncodeSupport = typeof encodeSupport;

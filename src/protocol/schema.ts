@@ -53,7 +53,7 @@ export interface FieldOptions {
   readonly mapKey?: true;
   /** A value that the version cannot carry is left out silently; otherwise encoding it is an error. */
   readonly ignorable?: true;
-  readonly entityType?: string;
+  readonly entityType?: EntityType;
 }
 
 export interface Field<T extends TypeRef = TypeRef, O extends FieldOptions = FieldOptions> {
@@ -100,7 +100,7 @@ export interface VersionRange {
   readonly max: number;
 }
 
-export const NO_VERSIONS: VersionRange = { min: 1, max: 0 };
+const NO_VERSIONS: VersionRange = { min: 1, max: 0 };
 
 export function parseVersions(text: Versions | undefined): VersionRange {
   if (text === undefined || text === 'none') return NO_VERSIONS;

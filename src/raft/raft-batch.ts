@@ -1,8 +1,9 @@
 import { MalformedError } from '../base/byte-reader.ts';
 import type { LeaderEpoch, Offset, Timestamp } from '../base/int64.ts';
+import { controlBatch } from '../record/control-records.ts';
 import { batchesOf, type RecordBatch } from '../record/record-batch.ts';
 import { RecordBatchBuilder } from '../record/record-batch-builder.ts';
-import { type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts';
+import { type ControlRecord, controlRecordInput, decodeControlRecord } from './control-record.ts';
 import type { CommittedBatch } from './raft-client.ts';
 
 interface BatchPosition {
@@ -25,9 +26,11 @@ export function encodeControlBatch(
   controls: readonly ControlRecord[],
   { baseOffset, epoch, timestamp }: BatchPosition,
 ): Buffer {
-  const builder = new RecordBatchBuilder({ baseOffset, partitionLeaderEpoch: epoch, isControlBatch: true });
-  for (const control of controls) builder.append({ timestamp, ...encodeControlRecord(control) });
-  return builder.build();
+  return controlBatch(controls.map(controlRecordInput), {
+    baseOffset,
+    timestamp,
+    partitionLeaderEpoch: epoch,
+  });
 }
 
 /** The records of a batch. Values are views of its buffer. Throws `MalformedError`. */

@@ -177,6 +177,10 @@ export abstract class RaftReplica {
     }
     const { leaderId, votedKey } = election;
     if (leaderId === undefined) return this.unattached(undefined, votedKey);
+    return this.following(leaderId, votedKey);
+  }
+
+  private following(leaderId: number, votedKey: ReplicaKey | undefined): EpochState {
     return {
       name: 'follower',
       leaderId,
@@ -209,14 +213,7 @@ export abstract class RaftReplica {
 
   protected becomeFollower(epoch: LeaderEpoch, leaderId: number): void {
     const votedKey = epoch === this.currentEpoch ? votedKeyOf(this.state, this.self) : undefined;
-    this.enter(epoch, {
-      name: 'follower',
-      leaderId,
-      votedKey,
-      fetchDeadlineMs: this.now + this.options.fetchTimeoutMs,
-      hasFetched: false,
-      snapshot: undefined,
-    });
+    this.enter(epoch, this.following(leaderId, votedKey));
   }
 
   protected becomeProspective(retries: number): void {

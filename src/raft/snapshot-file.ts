@@ -28,7 +28,7 @@ export interface SnapshotHeader {
 const READ_BYTES = 1024 * 1024;
 
 /** Encodes the parts of a snapshot, one batch after the other. */
-export class SnapshotEncoder {
+class SnapshotEncoder {
   private readonly epoch: number;
   private readonly wallMs: () => number;
   private nextOffset: Offset = 0;

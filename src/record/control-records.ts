@@ -57,7 +57,7 @@ export type ControlRecordInput =
     }
   | { readonly type: typeof ControlRecordType.KRAFT_VOTERS; readonly message: Input<typeof VotersRecord> };
 
-/** All keys and values are written, and so far read, in this version. */
+/** All keys and values are written in this version, as Kafka 4.3 does. */
 const VERSION = 0;
 const KEY_BYTES = 4;
 
@@ -85,7 +85,7 @@ export function decodeControlRecord(record: {
     case ControlRecordType.COMMIT:
       return { type, coordinatorEpoch: decodeEndTxnMarker(record.value) };
     case ControlRecordType.LEADER_CHANGE:
-      return { type, message: codecOf(LeaderChangeMessage, VERSION).decode(readerOf(record.value)) };
+      return { type, message: decodeLeaderChange(readerOf(record.value)) };
     case ControlRecordType.SNAPSHOT_HEADER:
       return { type, message: codecOf(SnapshotHeaderRecord, VERSION).decode(readerOf(record.value)) };
     case ControlRecordType.SNAPSHOT_FOOTER:
@@ -102,6 +102,14 @@ export function decodeControlRecord(record: {
 function readerOf(value: Buffer | null): ByteReader {
   if (value === null) throw new MalformedError('a control record has no value');
   return new ByteReader(value);
+}
+
+/** The one message of which there is a later version; its first field says which it is. */
+function decodeLeaderChange(reader: ByteReader): LeaderChangeMessage {
+  if (reader.remaining < 2) throw new MalformedError('a control record has no value');
+  const version = reader.buffer.readInt16BE(reader.position);
+  const known = Math.min(Math.max(version, 0), LeaderChangeMessage.maxVersion);
+  return codecOf(LeaderChangeMessage, known).decode(reader);
 }
 
 /** The value of a transaction marker starts with its version; those of the Raft messages carry it as a field. */

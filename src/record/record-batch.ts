@@ -34,7 +34,6 @@ export const HEADER_SIZE_UP_TO_MAGIC = 17;
 /** The size of a v2 batch without its records. */
 export const RECORD_BATCH_OVERHEAD = 61;
 
-export const BASE_OFFSET_POSITION = 0;
 export const BATCH_LENGTH_POSITION = 8;
 export const PARTITION_LEADER_EPOCH_POSITION = 12;
 export const CRC_POSITION = 17;

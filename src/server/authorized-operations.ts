@@ -33,6 +33,14 @@ export const TOPIC_OPERATIONS = operationSet([
   'AlterConfigs',
 ]);
 
+export const GROUP_OPERATIONS = operationSet([
+  'Read',
+  'Delete',
+  'Describe',
+  'DescribeConfigs',
+  'AlterConfigs',
+]);
+
 export const CLUSTER_OPERATIONS = operationSet([
   'Create',
   'Alter',

@@ -9,7 +9,6 @@ import { LogDirectoryState, type LogEnvironment } from '../log/log-environment.t
 import { loadLog } from '../log/log-loader.ts';
 import { LogWriter } from '../log/log-writer.ts';
 import { TailCache } from '../log/tail-cache.ts';
-import type { TopicPartition } from '../log/topic-partition.ts';
 import { UnifiedLog } from '../log/unified-log.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { OffsetAndEpoch } from '../raft/raft-client.ts';
@@ -21,12 +20,8 @@ import type {
 } from '../raft/replicated-log.ts';
 import { readSnapshotHeader } from '../raft/snapshot-file.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { METADATA_DIRECTORY, METADATA_PARTITION } from './metadata-log-names.ts';
 import { SnapshotFiles } from './snapshot-files.ts';
-
-export const METADATA_PARTITION: TopicPartition = { topic: '__cluster_metadata', partition: 0 };
-/** The directory of the metadata log, inside `metadata.log.dir`. */
-export const METADATA_DIRECTORY = '__cluster_metadata-0';
-export const QUORUM_STATE_FILE = 'quorum-state';
 
 export interface KafkaMetadataLogOptions {
   /** `metadata.log.dir`, or the first of `log.dirs`. Absolute. */
@@ -303,7 +298,7 @@ export class KafkaMetadataLog implements ReplicatedLog {
 }
 
 /** No compaction and no retention of its own: it is cut only behind snapshots. */
-export function metadataLogConfig(options: KafkaMetadataLogOptions): LogConfig {
+function metadataLogConfig(options: KafkaMetadataLogOptions): LogConfig {
   return {
     ...options.baseConfig,
     segmentBytes: options.segmentBytes,

@@ -7,7 +7,7 @@ import {
   inspectKafkaConfig,
 } from '../config/config-loader.ts';
 import type { KeyStatus } from '../config/key-definition.ts';
-import { configInput, type ToolContext } from './tool-context.ts';
+import { configInput, OVERRIDE_OPTION, type ToolContext } from './tool-context.ts';
 
 /** One key of a configuration, as `odradek config check` shows it. */
 interface ConfigRow {
@@ -30,13 +30,7 @@ export function configCommand(yargs: Argv, context: ToolContext, done: (exitCode
       args =>
         args
           .positional('file', { type: 'string', demandOption: true, describe: 'The properties file' })
-          .option('override', {
-            type: 'string',
-            array: true,
-            nargs: 1,
-            default: [],
-            describe: 'key=value that counts more than the file',
-          })
+          .option('override', OVERRIDE_OPTION)
           .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
       args => {
         const report = inspectKafkaConfig(configInput(context, args.file, args.override));

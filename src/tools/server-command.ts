@@ -11,7 +11,7 @@ import { createPinoLogger, type PinoLevel } from '../runtime/node/pino-logger.ts
 import { LockedError } from '../runtime/runtime.ts';
 import type { BrokerServer } from '../server/broker-server.ts';
 import { formatStorage } from './storage-formatter.ts';
-import { loadConfig, type ToolContext, ToolError } from './tool-context.ts';
+import { loadConfig, OVERRIDE_OPTION, type ToolContext, ToolError } from './tool-context.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
@@ -24,13 +24,7 @@ export function serverCommand(yargs: Argv, context: ToolContext, done: (exitCode
       args =>
         args
           .positional('config', { type: 'string', demandOption: true, describe: 'The configuration file' })
-          .option('override', {
-            type: 'string',
-            array: true,
-            nargs: 1,
-            default: [],
-            describe: 'key=value that counts more than the file',
-          })
+          .option('override', OVERRIDE_OPTION)
           .option('format-if-new', {
             type: 'boolean',
             default: false,

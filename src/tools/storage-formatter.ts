@@ -29,10 +29,11 @@ import {
 import { encodeSnapshot } from '../raft/snapshot-file.ts';
 import { type VoterNode, VoterSet } from '../raft/voter-set.ts';
 import type { DiskLock, Runtime } from '../runtime/runtime.ts';
+import { METADATA_DIRECTORY } from '../server/metadata-log-names.ts';
+import { snapshotFileName } from '../server/snapshot-files.ts';
 
-const METADATA_DIRECTORY = '__cluster_metadata-0';
 /** The snapshot before the first record of the metadata log: it says who votes. */
-const FIRST_SNAPSHOT_FILE = '00000000000000000000-0000000000.checkpoint';
+const FIRST_SNAPSHOT_FILE = snapshotFileName({ offset: 0, epoch: 0 });
 
 /** Who the first voters are. `fixed`: those of `controller.quorum.voters`. */
 export type InitialVoters =

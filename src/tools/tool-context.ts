@@ -33,7 +33,7 @@ export class ToolError extends Error {
 }
 
 /** Reads a properties file that the command line names. */
-export function readPropertiesFile(context: ToolContext, path: string): PropertiesFile {
+function readPropertiesFile(context: ToolContext, path: string): PropertiesFile {
   const absolute = resolve(context.workingDirectory, path);
   return parsePropertiesFile(path, readFile(context.runtime.disk, absolute, path));
 }
@@ -46,6 +46,15 @@ function readFile(disk: Disk, absolute: string, shown: string): Buffer {
     throw new ToolError(code === 'ENOENT' ? `${shown}: there is no such file` : `${shown}: ${message}`);
   }
 }
+
+/** The option of commands that read a configuration: `--override key=value`, any number of times. */
+export const OVERRIDE_OPTION = {
+  type: 'string',
+  array: true,
+  nargs: 1,
+  default: [] as string[],
+  describe: 'key=value that counts more than the file',
+} as const;
 
 /** What the configuration of a node is read from. Overrides are `key=value`. */
 export function configInput(context: ToolContext, path: string, overrides: readonly string[]): ConfigInput {

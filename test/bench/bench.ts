@@ -48,10 +48,10 @@ function median(values: readonly number[]): number | undefined {
 
 function rowsOf(bench: BenchCase, rounds: Map<string, Figures[]>): FigureRow[] {
   return Object.entries(bench.figures).map(([figure, info]) => {
-    const valueOf = (name: string) =>
+    const medianOf = (name: string) =>
       median((rounds.get(name) ?? []).map(figures => figures[figure] ?? Number.NaN));
-    const ours = valueOf('odradek');
-    const theirs = valueOf('apache-kafka-4.3.0');
+    const ours = medianOf('odradek');
+    const theirs = medianOf('apache-kafka-4.3.0');
     const ratio = ours !== undefined && theirs !== undefined && theirs !== 0 ? ours / theirs : undefined;
     const met = meetsBars(info, ours, ratio);
     return {

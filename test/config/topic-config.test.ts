@@ -4,7 +4,6 @@ import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import {
   defaultLogConfig,
   logConfigOf,
-  topicConfigSynonyms,
   topicDefaultText,
   validateTopicConfig,
   validateTopicConfigs,
@@ -110,28 +109,8 @@ describe('checking what a client sets on a topic', () => {
   });
 });
 
-describe('the sources of a value', () => {
-  const synonyms = (config: KafkaConfig, name: string): unknown[] =>
-    topicConfigSynonyms(config, TOPIC_KEYS.get(name)!).map(each => [each.source.kind, each.name, each.text]);
-
-  test('are listed from the strongest to the weakest', () => {
-    const config = broker('log.retention.hours=2\nlog.retention.minutes=5\n').withDynamic(
-      new Map([['log.retention.ms', '7']]),
-      new Map(),
-    );
-    expect(synonyms(config, 'retention.ms')).toEqual([
-      ['dynamic-default', 'log.retention.ms', '7'],
-      ['file', 'log.retention.minutes', '5'],
-      ['file', 'log.retention.hours', '2'],
-      ['default', 'log.retention.hours', '168'],
-    ]);
-    expect(synonyms(broker(), 'segment.bytes')).toEqual([['default', 'log.segment.bytes', '1073741824']]);
-    expect(synonyms(broker(), 'remote.storage.enable')).toEqual([
-      ['default', 'remote.storage.enable', 'false'],
-    ]);
-  });
-
-  test('give a default in the units of the topic', () => {
+describe('the value of a topic without one of its own', () => {
+  test('is a default in the units of the topic', () => {
     const text = (config: KafkaConfig, name: string): string | null =>
       topicDefaultText(config, TOPIC_KEYS.get(name)!);
     expect(text(broker(), 'retention.ms')).toBe('604800000');

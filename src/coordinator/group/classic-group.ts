@@ -39,7 +39,7 @@ const FROM: { readonly [to in ClassicGroupState]: readonly ClassicGroupState[] }
 };
 
 /** The protocol type of groups whose members are consumers of topics. */
-export const CONSUMER_PROTOCOL_TYPE = 'consumer';
+const CONSUMER_PROTOCOL_TYPE = 'consumer';
 
 /** What a group starts from, when it is not new. */
 export interface ClassicGroupFields {
@@ -137,10 +137,6 @@ export class ClassicGroup {
     return this.memberMap.size;
   }
 
-  get staticMemberCount(): number {
-    return this.staticMembers.size;
-  }
-
   isInState(...states: readonly ClassicGroupState[]): boolean {
     return states.includes(this.currentState);
   }
@@ -159,11 +155,6 @@ export class ClassicGroup {
 
   staticMemberId(groupInstanceId: string): string | undefined {
     return this.staticMembers.get(groupInstanceId);
-  }
-
-  /** A group that only holds offsets: it never had members, or was never used as a group. */
-  get isSimple(): boolean {
-    return this.currentState === 'Empty' && this.type === undefined && this.pendingJoin.size === 0;
   }
 
   get usesConsumerProtocol(): boolean {

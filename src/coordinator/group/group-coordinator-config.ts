@@ -4,10 +4,6 @@ import type { CompressionType } from '../../compression/compression-type.ts';
 export interface GroupCoordinatorConfig {
   /** `offsets.topic.num.partitions`: of `__consumer_offsets` when it is created. */
   readonly offsetsTopicPartitions: number;
-  /** `offsets.topic.replication.factor`. */
-  readonly offsetsTopicReplicationFactor: number;
-  /** `offsets.topic.segment.bytes`. */
-  readonly offsetsTopicSegmentBytes: number;
   /** `offsets.topic.compression.codec`: of the batches in `__consumer_offsets`. */
   readonly offsetsTopicCompression: CompressionType;
   /** `offset.metadata.max.bytes`. */
@@ -35,8 +31,6 @@ export interface GroupCoordinatorConfig {
 /** Kafka's defaults. */
 export const DEFAULT_GROUP_COORDINATOR_CONFIG: GroupCoordinatorConfig = {
   offsetsTopicPartitions: 50,
-  offsetsTopicReplicationFactor: 3,
-  offsetsTopicSegmentBytes: 100 * 1024 * 1024,
   offsetsTopicCompression: 0,
   offsetMetadataMaxBytes: 4096,
   offsetsRetentionMs: 7 * 24 * 60 * 60 * 1000,
@@ -60,8 +54,6 @@ export interface ConfigValues {
 export function groupCoordinatorConfigOf(config: ConfigValues): GroupCoordinatorConfig {
   return {
     offsetsTopicPartitions: config.int('offsets.topic.num.partitions'),
-    offsetsTopicReplicationFactor: config.int('offsets.topic.replication.factor'),
-    offsetsTopicSegmentBytes: config.int('offsets.topic.segment.bytes'),
     offsetsTopicCompression: config.int('offsets.topic.compression.codec') as CompressionType,
     offsetMetadataMaxBytes: config.int('offset.metadata.max.bytes'),
     offsetsRetentionMs: config.int('offsets.retention.minutes') * 60_000,

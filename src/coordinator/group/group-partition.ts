@@ -1,6 +1,3 @@
-/** The topic that holds the groups and their offsets. */
-export const GROUP_METADATA_TOPIC_NAME = '__consumer_offsets';
-
 /** Java's `String.hashCode`: over UTF-16 units, wrapping at 32 bits. */
 export function javaHashCode(text: string): number {
   let hash = 0;

@@ -97,16 +97,6 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
     this.shard = options.shardFactory({ runtime, logger, registry, timer: this.timers, partition });
   }
 
-  /** Exclusive. The state holds all records below it, besides those of the batch being filled. */
-  get lastWrittenOffset(): Offset {
-    return this.written;
-  }
-
-  /** Exclusive: a snapshot of the state exists at it, and nothing in that can be lost any more. */
-  get lastCommittedOffset(): Offset {
-    return this.committed;
-  }
-
   /** Ends the load: the state holds the log up to `written`, and has snapshots at batch ends around `highWatermark`. */
   activate(written: Offset, highWatermark: Offset): void {
     invariant(this.state === 'LOADING', 'G5', () => `${this.state} shard activated`);

@@ -2,6 +2,7 @@ import { MalformedError } from '../../base/byte-reader.ts';
 import type { Offset } from '../../base/int64.ts';
 import type { SnapshotRegistry } from '../../base/snapshot-registry.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
+import { ControlRecordType } from '../../record/control-records.ts';
 import { batchesOf, type RecordBatch } from '../../record/record-batch.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { CoordinatorRecordSerde, CoordinatorShard } from './coordinator-shard.ts';
@@ -9,9 +10,6 @@ import type { CoordinatorPartition, PartitionReader } from './partition-writer.t
 
 /** What is replayed between two looks at the event loop, at most (one batch at least). */
 const READ_BYTES_MAX = 256 * 1024;
-/** The second half of a control record's key. */
-const CONTROL_ABORT = 0;
-const CONTROL_COMMIT = 1;
 
 export interface LoadTarget<R> {
   readonly partition: CoordinatorPartition;
@@ -91,8 +89,8 @@ function replayBatch<R>(
     counts.records++;
     if (isControlBatch) {
       const type = key !== null && key.length >= 4 ? key.readInt16BE(2) : -1;
-      if (type === CONTROL_COMMIT || type === CONTROL_ABORT) {
-        shard.replayEndTransactionMarker(batch.producerId, producerEpoch, type === CONTROL_COMMIT);
+      if (type === ControlRecordType.COMMIT || type === ControlRecordType.ABORT) {
+        shard.replayEndTransactionMarker(batch.producerId, producerEpoch, type === ControlRecordType.COMMIT);
       }
       continue;
     }

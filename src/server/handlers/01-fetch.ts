@@ -47,7 +47,7 @@ export const fetchHandler = defineHandler({
   handle(context, request, broker) {
     const session = openSession(context, request, broker);
     if (session.errorCode !== Errors.NONE) return { errorCode: session.errorCode };
-    const params = paramsOf(context, request, broker);
+    const params = paramsOf(request, broker);
     return new Promise(resolve => {
       const cancel = broker.replicaManager.fetch(params, session.partitions, results => {
         const { sessionId, included } = session.finish(results);
@@ -118,7 +118,7 @@ function openSession(context: RequestContext, request: FetchRequest, broker: Bro
   );
 }
 
-function paramsOf(context: RequestContext, request: FetchRequest, broker: BrokerServices): FetchParams {
+function paramsOf(request: FetchRequest, broker: BrokerServices): FetchParams {
   const maxBytes = Math.min(request.maxBytes, broker.config.int('fetch.max.bytes'));
   return {
     maxWaitMs: request.maxWaitMs,

@@ -1,4 +1,4 @@
-import { GROUP_METADATA_TOPIC_NAME } from '../../coordinator/group/group-partition.ts';
+import { InternalTopic } from '../../metadata/topic-name.ts';
 import { Errors, errorName, KafkaError } from '../../protocol/errors.ts';
 import {
   FindCoordinatorRequest,
@@ -65,9 +65,9 @@ function find(
   const unavailable = { errorCode: Errors.COORDINATOR_NOT_AVAILABLE, ...NO_NODE };
   if (keyType !== CoordinatorType.GROUP) return unavailable;
   const { topics, cluster } = broker.metadata();
-  const topic = topics.topic(GROUP_METADATA_TOPIC_NAME);
+  const topic = topics.topic(InternalTopic.CONSUMER_OFFSETS);
   if (topic === undefined) {
-    broker.autoCreateTopics([GROUP_METADATA_TOPIC_NAME]);
+    broker.autoCreateTopics([InternalTopic.CONSUMER_OFFSETS]);
     return unavailable;
   }
   const leader = topic.partitions[broker.groupCoordinator.partitionFor(key)]?.leader ?? -1;

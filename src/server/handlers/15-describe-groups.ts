@@ -1,9 +1,7 @@
 import { Errors } from '../../protocol/errors.ts';
 import { DescribeGroupsRequest, DescribeGroupsResponse } from '../../protocol/messages/15-describe-groups.ts';
+import { GROUP_OPERATIONS } from '../authorized-operations.ts';
 import { defineHandler } from '../handler.ts';
-
-/** Read, Delete, Describe, DescribeConfigs and AlterConfigs, by their numbers: what may be done to a group at all. */
-const GROUP_OPERATIONS = (1 << 3) | (1 << 6) | (1 << 8) | (1 << 10) | (1 << 11);
 
 /**
  * DescribeGroups, v0 to v6. v1 adds the throttle time, v3 what the client may do, v4 static members, v5 is flexible,

@@ -15,6 +15,7 @@ import {
   DescribeConfigsResponse,
 } from '../../protocol/messages/32-describe-configs.ts';
 import type { BrokerServices } from '../broker-services.ts';
+import { failedResources } from '../failed-resources.ts';
 import { defineHandler } from '../handler.ts';
 
 /**
@@ -58,17 +59,9 @@ export const describeConfigs = defineHandler({
     });
     return { results };
   },
-  failure(request, errorCode, errorMessage) {
-    return {
-      results: request.resources.map(({ resourceType, resourceName }) => ({
-        errorCode,
-        errorMessage,
-        resourceType,
-        resourceName,
-        configs: [],
-      })),
-    };
-  },
+  failure: ({ resources }, errorCode, errorMessage) => ({
+    results: failedResources(resources, errorCode, errorMessage).map(failed => ({ ...failed, configs: [] })),
+  }),
 });
 
 function describeResource(broker: BrokerServices, type: number, name: string): DescribedConfig[] {

@@ -1,4 +1,5 @@
 import { AlterConfigsRequest, AlterConfigsResponse } from '../../protocol/messages/33-alter-configs.ts';
+import { failedResources } from '../failed-resources.ts';
 import { defineHandler } from '../handler.ts';
 
 /**
@@ -12,14 +13,7 @@ export const alterConfigs = defineHandler({
   async handle(_context, request, broker) {
     return { responses: await broker.controller.legacyAlterConfigs(request) };
   },
-  failure(request, errorCode, errorMessage) {
-    return {
-      responses: request.resources.map(({ resourceType, resourceName }) => ({
-        resourceType,
-        resourceName,
-        errorCode,
-        errorMessage,
-      })),
-    };
-  },
+  failure: ({ resources }, errorCode, errorMessage) => ({
+    responses: failedResources(resources, errorCode, errorMessage),
+  }),
 });

@@ -2,6 +2,7 @@ import {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponse,
 } from '../../protocol/messages/44-incremental-alter-configs.ts';
+import { failedResources } from '../failed-resources.ts';
 import { defineHandler } from '../handler.ts';
 
 /** IncrementalAlterConfigs, 0 and 1 (flexible): sets, deletes, appends to and subtracts from single keys. */
@@ -13,14 +14,7 @@ export const incrementalAlterConfigs = defineHandler({
   async handle(_context, request, broker) {
     return { responses: await broker.controller.incrementalAlterConfigs(request) };
   },
-  failure(request, errorCode, errorMessage) {
-    return {
-      responses: request.resources.map(({ resourceType, resourceName }) => ({
-        resourceType,
-        resourceName,
-        errorCode,
-        errorMessage,
-      })),
-    };
-  },
+  failure: ({ resources }, errorCode, errorMessage) => ({
+    responses: failedResources(resources, errorCode, errorMessage),
+  }),
 });

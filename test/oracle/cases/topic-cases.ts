@@ -47,7 +47,7 @@ const UNKNOWN_ID = 'QUJDREVGR0hJSktMTU5PUA';
 const TOPIC = 2;
 const BROKER = 4;
 
-type NewTopic = Input<typeof CreateTopicsRequest>['topics'][number];
+type NewTopic = NonNullable<Input<typeof CreateTopicsRequest>['topics']>[number];
 
 function create(session: Session, step: string, topics: NewTopic[], validateOnly = false) {
   const body = { topics, timeoutMs: 10_000, ...(session.version >= 1 ? { validateOnly } : {}) };
@@ -86,12 +86,17 @@ function describeConfigs(
   type: number,
   name: string,
   keys: string[] | null,
-  extra = {},
+  extra: Partial<Input<typeof DescribeConfigsRequest>> & { version?: number } = {},
 ) {
-  return session.send(step, DescribeConfigsRequest, DescribeConfigsResponse, {
-    resources: [{ resourceType: type, resourceName: name, configurationKeys: keys }],
-    ...extra,
-  });
+  const { version = session.version, ...rest } = extra;
+  const resources = [{ resourceType: type, resourceName: name, configurationKeys: keys }];
+  return session.send(
+    step,
+    DescribeConfigsRequest,
+    DescribeConfigsResponse,
+    { resources, ...rest },
+    { version },
+  );
 }
 
 /** Illegal names, and legal ones that have made others stumble. */
@@ -357,11 +362,9 @@ export const topicCases: readonly DifferentialCase[] = [
       await describeConfigs(session, 'another broker', BROKER, '77', null);
       await describeConfigs(session, 'a broker by no number', BROKER, 'one', null);
       await describeConfigs(session, 'unknown type', 99, 'x', null);
-      if (session.version >= 1) {
-        await describeConfigs(session, 'synonyms', TOPIC, name, ['retention.ms', 'segment.bytes'], {
-          includeSynonyms: true,
-        });
-      }
+      await describeConfigs(session, 'synonyms', TOPIC, name, ['retention.ms', 'segment.bytes'], {
+        includeSynonyms: true,
+      });
       if (session.version >= 3) {
         await describeConfigs(session, 'documentation', TOPIC, name, null, { includeDocumentation: true });
       }
@@ -389,14 +392,9 @@ export const topicCases: readonly DifferentialCase[] = [
           validateOnly: false,
         });
       await alter('good', [['segment.ms', '5555']]);
-      await describeConfigs(
-        session,
-        'replaced',
-        TOPIC,
-        session.name('t'),
-        ['retention.ms', 'segment.ms'],
-        {},
-      );
+      await describeConfigs(session, 'replaced', TOPIC, session.name('t'), ['retention.ms', 'segment.ms'], {
+        version: 4,
+      });
       await alter('null value', [['segment.ms', null]]);
       await alter('bad value', [['segment.ms', 'x']]);
       await alter('unknown key', [['no.such.key', '1']]);
@@ -440,7 +438,7 @@ export const topicCases: readonly DifferentialCase[] = [
         TOPIC,
         name,
         ['retention.ms', 'segment.ms', 'cleanup.policy'],
-        {},
+        { version: 4 },
       );
     },
   },
