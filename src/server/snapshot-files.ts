@@ -1,11 +1,11 @@
 import { compare64, type Offset, parseInt64 } from '../base/int64.ts';
+import { DELETED_SUFFIX } from '../log/log-file-names.ts';
 import type { OffsetAndEpoch } from '../raft/raft-client.ts';
 import type { RawSnapshotReader, RawSnapshotWriter } from '../raft/replicated-log.ts';
 import type { Disk, DiskFile } from '../runtime/runtime.ts';
 
 const CHECKPOINT_SUFFIX = '.checkpoint';
 const PART_SUFFIX = '.part';
-const DELETED_SUFFIX = '.deleted';
 const NAME = /^(\d{20})-(\d{10})\.checkpoint$/;
 
 /** The name of a snapshot's file: its end offset in 20 digits, its epoch in 10. */

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { loadKafkaConfig } from '../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import {
   defaultLogConfig,
@@ -9,26 +8,15 @@ import {
   validateTopicConfigs,
 } from '../../src/config/topic-config.ts';
 import { TOPIC_KEYS } from '../../src/config/topic-keys.ts';
-import { parsePropertiesFile } from '../../src/config/properties-file.ts';
-
-function broker(lines = ''): KafkaConfig {
-  const text = `process.roles=broker,controller
-node.id=1
-listeners=PLAINTEXT://:9092,C://:9093
-controller.listener.names=C
-controller.quorum.voters=1@localhost:9093
-${lines}`;
-  const file = parsePropertiesFile('f', Buffer.from(text));
-  return loadKafkaConfig({ file, overrides: [], workingDirectory: '/', hostName: 'h' }).config;
-}
+import { brokerConfig } from '../support/broker-config.ts';
 
 describe('the configuration of a log', () => {
   test('is that of Kafka by default', () => {
-    expect(logConfigOf(broker(), new Map())).toEqual(defaultLogConfig());
+    expect(logConfigOf(brokerConfig(), new Map())).toEqual(defaultLogConfig());
   });
 
   test('comes from the broker where the topic says nothing', () => {
-    const config = broker(
+    const config = brokerConfig(
       'log.retention.minutes=1\nlog.roll.hours=2\nlog.flush.scheduler.interval.ms=7\ncompression.type=lz4\n',
     );
     expect(logConfigOf(config, new Map([['compression.type', 'zstd']]))).toEqual(
@@ -38,7 +26,7 @@ describe('the configuration of a log', () => {
 
   test('takes all that a topic says', () => {
     const config = logConfigOf(
-      broker('log.durability=fsync\n'),
+      brokerConfig('log.durability=fsync\n'),
       new Map([
         ['cleanup.policy', 'compact, delete'],
         ['segment.bytes', '1048576'],
@@ -105,7 +93,9 @@ describe('checking what a client sets on a topic', () => {
     expect(validateTopicConfigs(configs)).toContain('must not be more than max.compaction.lag.ms, 5');
     configs.delete('max.compaction.lag.ms');
     expect(validateTopicConfigs(configs)).toBeUndefined();
-    expect(validateTopicConfigs(configs, broker('log.cleaner.max.compaction.lag.ms=7\n'))).toContain(', 7');
+    expect(validateTopicConfigs(configs, brokerConfig('log.cleaner.max.compaction.lag.ms=7\n'))).toContain(
+      ', 7',
+    );
   });
 });
 
@@ -113,10 +103,10 @@ describe('the value of a topic without one of its own', () => {
   test('is a default in the units of the topic', () => {
     const text = (config: KafkaConfig, name: string): string | null =>
       topicDefaultText(config, TOPIC_KEYS.get(name)!);
-    expect(text(broker(), 'retention.ms')).toBe('604800000');
-    expect(text(broker('log.retention.minutes=5\n'), 'retention.ms')).toBe('300000');
-    expect(text(broker('log.retention.hours=-1\n'), 'retention.ms')).toBe('-1');
-    expect(text(broker(), 'flush.ms')).toBe('9223372036854775807');
-    expect(text(broker(), 'internal.segment.bytes')).toBeNull();
+    expect(text(brokerConfig(), 'retention.ms')).toBe('604800000');
+    expect(text(brokerConfig('log.retention.minutes=5\n'), 'retention.ms')).toBe('300000');
+    expect(text(brokerConfig('log.retention.hours=-1\n'), 'retention.ms')).toBe('-1');
+    expect(text(brokerConfig(), 'flush.ms')).toBe('9223372036854775807');
+    expect(text(brokerConfig(), 'internal.segment.bytes')).toBeNull();
   });
 });

@@ -1,19 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { loadKafkaConfig } from '../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
-import { parsePropertiesFile } from '../../src/config/properties-file.ts';
 import { ConfigSourceCode, describeTopicConfigs } from '../../src/controller/config-describer.ts';
-
-function broker(lines = ''): KafkaConfig {
-  const text = `process.roles=broker,controller
-node.id=1
-listeners=PLAINTEXT://:9092,C://:9093
-controller.listener.names=C
-controller.quorum.voters=1@localhost:9093
-${lines}`;
-  const file = parsePropertiesFile('f', Buffer.from(text));
-  return loadKafkaConfig({ file, overrides: [], workingDirectory: '/', hostName: 'h' }).config;
-}
+import { brokerConfig } from '../support/broker-config.ts';
 
 describe("the synonyms of a topic's key", () => {
   const synonyms = (config: KafkaConfig, name: string): unknown[] =>
@@ -22,7 +10,7 @@ describe("the synonyms of a topic's key", () => {
       .synonyms.map(synonym => [synonym.source, synonym.name, synonym.value]);
 
   test('are listed from the strongest to the weakest', () => {
-    const config = broker('log.retention.hours=2\nlog.retention.minutes=5\n').withDynamic(
+    const config = brokerConfig('log.retention.hours=2\nlog.retention.minutes=5\n').withDynamic(
       new Map([['log.retention.ms', '7']]),
       new Map(),
     );
@@ -32,12 +20,12 @@ describe("the synonyms of a topic's key", () => {
       [ConfigSourceCode.STATIC_BROKER_CONFIG, 'log.retention.hours', '2'],
       [ConfigSourceCode.DEFAULT_CONFIG, 'log.retention.hours', '168'],
     ]);
-    expect(synonyms(broker(), 'segment.bytes')).toEqual([
+    expect(synonyms(brokerConfig(), 'segment.bytes')).toEqual([
       [ConfigSourceCode.DEFAULT_CONFIG, 'log.segment.bytes', '1073741824'],
     ]);
   });
 
   test('are none for a key that no broker key stands behind', () => {
-    expect(synonyms(broker(), 'remote.storage.enable')).toEqual([]);
+    expect(synonyms(brokerConfig(), 'remote.storage.enable')).toEqual([]);
   });
 });
