@@ -57,7 +57,6 @@ export class PendingAppend implements LogAppendInfo {
     leaderEpoch: LeaderEpoch,
     recordCount: number,
     logStartOffset: Offset,
-    isLogAppendTime: boolean,
   ): PendingAppend {
     return new PendingAppend({
       ...NOTHING_TO_WRITE,
@@ -66,7 +65,8 @@ export class PendingAppend implements LogAppendInfo {
       endOffset: add64(batch.lastOffset, 1),
       lastLeaderEpoch: leaderEpoch,
       maxTimestamp: batch.timestamp,
-      logAppendTime: isLogAppendTime ? batch.timestamp : NO_TIMESTAMP,
+      // As Kafka answers, whatever the topic's timestamps are.
+      logAppendTime: batch.timestamp,
       logStartOffset,
       recordCount,
       duplicate: true,

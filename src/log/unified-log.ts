@@ -373,14 +373,7 @@ export class UnifiedLog implements AppendQueueOwner {
   }
 
   private duplicateOf(batch: BatchMetadata, leaderEpoch: LeaderEpoch, recordCount: number): LogAppendInfo {
-    const isLogAppendTime = this.currentConfig.messageTimestampType === 'LogAppendTime';
-    const pending = PendingAppend.duplicateOf(
-      batch,
-      leaderEpoch,
-      recordCount,
-      this.startOffset,
-      isLogAppendTime,
-    );
+    const pending = PendingAppend.duplicateOf(batch, leaderEpoch, recordCount, this.startOffset);
     // The first one may be staged still: the answer waits behind it.
     if (batch.lastOffset < this.endOffset) pending.settle();
     else this.queue.stage(pending);

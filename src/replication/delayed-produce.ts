@@ -18,7 +18,8 @@ export interface PartitionAppendResult {
   logStartOffset: Int64;
 }
 
-export function failedAppend(error: unknown): PartitionAppendResult {
+/** `logStartOffset` is -1 where the log was not looked at, or not found to be at fault. */
+export function failedAppend(error: unknown, logStartOffset: Offset = -1): PartitionAppendResult {
   const faults = error instanceof RecordValidationError ? error.recordErrors : [];
   return {
     errorCode: errorCodeOf(error),
@@ -26,7 +27,7 @@ export function failedAppend(error: unknown): PartitionAppendResult {
     recordErrors: faults.map(({ batchIndex, message }) => ({ batchIndex, batchIndexErrorMessage: message })),
     baseOffset: -1,
     logAppendTimeMs: -1,
-    logStartOffset: -1,
+    logStartOffset,
   };
 }
 
@@ -56,8 +57,8 @@ export class DelayedProduce {
     this.results = [];
   }
 
-  addFailure(error: unknown): void {
-    this.results.push(failedAppend(error));
+  addFailure(error: unknown, logStartOffset?: Offset): void {
+    this.results.push(failedAppend(error, logStartOffset));
   }
 
   add(partition: Partition, info: LogAppendInfo): void {

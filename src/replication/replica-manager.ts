@@ -1,3 +1,4 @@
+import type { Offset } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
@@ -38,6 +39,15 @@ export interface AppendEntry {
   /** Nothing is appended, this is the result. */
   readonly refusal?: KafkaError | undefined;
 }
+
+const ERRORS_WITHOUT_LOG_START: ReadonlySet<number> = new Set([
+  Errors.UNKNOWN_TOPIC_OR_PARTITION,
+  Errors.NOT_LEADER_OR_FOLLOWER,
+  Errors.MESSAGE_TOO_LARGE,
+  Errors.RECORD_LIST_TOO_LARGE,
+  Errors.CORRUPT_MESSAGE,
+  Errors.KAFKA_STORAGE_ERROR,
+]);
 
 interface HostedTopic {
   readonly id: Uuid;
@@ -104,10 +114,16 @@ export class ReplicaManager {
         produce.add(partition, partition.appendAsLeader(records, acks, options));
       } catch (error) {
         if (!(error instanceof KafkaError)) this.logUnexpected('append', topicPartition, error);
-        produce.addFailure(error);
+        produce.addFailure(error, refusal === undefined ? this.logStartOffsetFor(topicPartition, error) : -1);
       }
     }
     produce.seal();
+  }
+
+  /** Kafka tells the log start offset with an error, unless the error is one of these. */
+  private logStartOffsetFor({ topic, partition }: TopicPartition, error: unknown): Offset {
+    if (ERRORS_WITHOUT_LOG_START.has(errorCodeOf(error))) return -1;
+    return this.partition(topic, partition)?.log?.logStartOffset ?? -1;
   }
 
   private logUnexpected(what: string, topicPartition: TopicPartition, error: unknown): void {

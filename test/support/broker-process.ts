@@ -98,9 +98,8 @@ export class BrokerProcess {
     const child = spawn(file, args, {
       cwd: projectRoot,
       env: env ?? process.env,
+      // It stays in the process group of the tests, so that whoever ends those by force ends it too.
       stdio: ['ignore', log, log],
-      // A process group of its own: what the start script starts is ended with it.
-      detached: true,
     });
     this.child = child;
     let exitCode: number | string | undefined;
@@ -162,8 +161,7 @@ export class BrokerProcess {
     const child = this.child;
     if (child?.pid === undefined) return true;
     try {
-      // Only SIGKILL goes to the whole group: a script passes SIGTERM on, and twice would mean "at once".
-      process.kill(signal === 'SIGKILL' ? -child.pid : child.pid, signal);
+      process.kill(child.pid, signal);
     } catch {
       // It has ended by itself.
     }

@@ -46,11 +46,14 @@ export async function startTarget(
   name: TargetName = targetName(),
 ): Promise<StartedTarget> {
   const folder = temporaryFolder(label);
-  const broker = await BrokerProcess.create(await launchOf(name), {
-    workDirectory: folder.path,
-    ...options,
-  });
-  await broker.start();
+  let broker: BrokerProcess;
+  try {
+    broker = await BrokerProcess.create(await launchOf(name), { workDirectory: folder.path, ...options });
+    await broker.start();
+  } catch (error) {
+    folder.remove();
+    throw error;
+  }
   return {
     broker,
     async dispose() {

@@ -4,19 +4,19 @@ import { projectRoot } from './project.ts';
 import { runCommand } from './run-command.ts';
 
 /**
- * How this project's broker is formatted and started, as a user would do it: by `bin/odradek.mjs`. The build in
+ * How this project's broker is formatted and started, as a user would do it: by the scripts in `bin/`. The build in
  * `dist/` must be there (`npm run build`).
  */
-export function odradek(nodeExecutable: string = process.execPath): BrokerLaunch {
-  const program = join(projectRoot, 'bin/odradek.mjs');
+export function odradek(): BrokerLaunch {
+  const script = (name: string) => join(projectRoot, 'bin', name);
   return {
     name: 'odradek',
     async format(configFile, clusterId) {
-      const args = [program, 'storage', 'format', '--cluster-id', clusterId, '--config', configFile];
-      await runCommand(nodeExecutable, args, { cwd: projectRoot, timeoutMs: 60_000 });
+      const args = ['format', '--cluster-id', clusterId, '--config', configFile];
+      await runCommand(script('kafka-storage.sh'), args, { cwd: projectRoot, timeoutMs: 60_000 });
     },
     command(configFile) {
-      return { file: nodeExecutable, args: [program, 'server', 'start', configFile] };
+      return { file: script('kafka-server-start.sh'), args: [configFile] };
     },
   };
 }

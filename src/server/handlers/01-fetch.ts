@@ -211,13 +211,15 @@ function responseOf(
 
 function partitionOf(context: RequestContext, answer: PartitionAnswer, broker: BrokerServices) {
   const { wanted, result, errorCode, records } = answer;
+  // Kafka has an empty list where it did not come as far as a log, else null for what was not asked.
+  const isUnknown = errorCode === Errors.UNKNOWN_TOPIC_OR_PARTITION || errorCode === Errors.UNKNOWN_TOPIC_ID;
   const partition = {
     partitionIndex: wanted.partition,
     errorCode,
     highWatermark: result.highWatermark,
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
-    abortedTransactions: result.abortedTransactions ?? null,
+    abortedTransactions: result.abortedTransactions ?? (isUnknown ? [] : null),
     records,
     ...(result.divergingEpoch === undefined ? {} : { divergingEpoch: result.divergingEpoch }),
   };

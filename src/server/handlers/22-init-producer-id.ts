@@ -18,7 +18,13 @@ export const initProducerIdHandler = defineHandler({
   listeners: ['broker'],
   authorize: ['Write TransactionalId', 'IdempotentWrite Cluster'],
   async handle(_context, request, broker) {
-    const { transactionalId } = request;
+    const { transactionalId, producerId, producerEpoch } = request;
+    if ((producerId === -1) !== (producerEpoch === -1)) {
+      throw new KafkaError(
+        Errors.INVALID_REQUEST,
+        'a producer id and its epoch come together, or neither does',
+      );
+    }
     if (transactionalId === '') throw new KafkaError(Errors.INVALID_REQUEST, 'the transactional id is empty');
     if (transactionalId !== null) {
       throw new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE, 'this broker has no transaction coordinator');

@@ -31,6 +31,12 @@ export const describeTopicPartitions = defineHandler({
     const all = request.topics.length === 0;
     const wanted = all ? image.topics.byName.keys() : new Set(request.topics.map(topic => topic.name));
     let names = [...wanted].sort();
+    if (cursor !== null && !all && !names.includes(cursor.topicName)) {
+      throw new KafkaError(
+        Errors.INVALID_REQUEST,
+        'the cursor is at a topic that the request does not ask for',
+      );
+    }
     if (cursor !== null) names = names.filter(name => name >= cursor.topicName);
 
     const describer = new PartitionDescriber(image.cluster, listenerName, {
