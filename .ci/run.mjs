@@ -24,6 +24,7 @@ const MINUTE = 60_000;
 const steps = [
   { name: 'test', limitMinutes: 10, run: limit => command('npm', ['test'], limit) },
   { name: 'lint', limitMinutes: 3, run: limit => command('npm', ['run', 'lint'], limit) },
+  { name: 'every-byte', limitMinutes: 6, run: testEveryByte },
   { name: 'no-compiler', limitMinutes: 5, run: installWithoutCompiler },
   { name: 'current-node', limitMinutes: 6, run: testOnCurrentNode },
   { name: 'clients', limitMinutes: 15, run: limit => command('npm', ['run', 'test:clients'], limit) },
@@ -99,6 +100,13 @@ async function installWithoutCompiler(limitMs) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A log cut at every byte of its last 64 KiB, where `npm test` takes a part of them. */
+function testEveryByte(limitMs) {
+  const env = { ...process.env, CI: '1', NO_COLOR: '1', ODRADEK_EVERY_BYTE: '1' };
+  const tests = ['vitest', 'run', '--config', 'test/vitest.config.ts', 'test/log/log-recovery.test.ts'];
+  return command('npx', ['--no-install', ...tests], limitMs, { env });
 }
 
 /** The unit tests once more on the newest Node: the npm package `node` brings its binary. */

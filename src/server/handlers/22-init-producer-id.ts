@@ -13,8 +13,6 @@ import { defineHandler } from '../handler.ts';
 export const initProducerIdHandler = defineHandler({
   request: InitProducerIdRequest,
   response: InitProducerIdResponse,
-  // v6 is for two-phase commit.
-  maxVersion: 5,
   listeners: ['broker'],
   authorize: ['Write TransactionalId', 'IdempotentWrite Cluster'],
   async handle(_context, request, broker) {
