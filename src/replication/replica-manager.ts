@@ -246,16 +246,22 @@ export class ReplicaManager {
       this.deleteTopic(topic);
       topic = undefined;
     }
+    const config = this.options.topicConfig(image.name);
     for (let index = 0; index < image.partitions.length; index++) {
       const registration = image.partitions[index]!;
       if (!registration.replicas.includes(this.options.brokerId)) continue;
       topic ??= { id: image.id, name: image.name, partitions: new Map() };
       this.topics.set(image.name, topic);
-      this.applyPartition(topic, index, registration);
+      this.applyPartition(topic, index, registration, config);
     }
   }
 
-  private applyPartition(topic: HostedTopic, index: number, registration: PartitionRegistration): void {
+  private applyPartition(
+    topic: HostedTopic,
+    index: number,
+    registration: PartitionRegistration,
+    config: LogConfig,
+  ): void {
     const topicPartition: TopicPartition = { topic: topic.name, partition: index };
     let partition = topic.partitions.get(index);
     if (partition === undefined) {
@@ -263,7 +269,6 @@ export class ReplicaManager {
       topic.partitions.set(index, partition);
     }
     try {
-      const config = this.options.topicConfig(topic.name);
       const log = partition.log ?? this.logManager.getOrCreateLog(topicPartition, topic.id, config);
       if (registration.leader === this.options.brokerId) partition.makeLeader(registration, log);
       else partition.makeFollower(registration, log);

@@ -7,9 +7,10 @@ import { TestBroker } from '../support/test-broker.ts';
 
 /**
  * What nothing that a client sends may cost others. The bound of the design is 50 ms; a test run beside others on a
- * small machine can tell seconds of work from none, not 50 ms from 100.
+ * small machine can tell seconds of work from none, not 50 ms from 100. On a machine at rest ask for the bound itself:
+ * `ODRADEK_STALL_MAX_MS=50`. The attacker's own work in the test's process counts in it.
  */
-const STALL_MAX_MS = 1000;
+const STALL_MAX_MS = Number(process.env['ODRADEK_STALL_MAX_MS'] ?? 1000);
 const MIB = 1024 * 1024;
 
 /** A broker with a topic `orders` of one partition, and the means to see that it came to no harm. */
