@@ -115,10 +115,11 @@ function invalidRecord(message: string): KafkaError {
 
 /**
  * What a Produce request of `apiVersion` may carry for one partition: from v3 on exactly one batch of the format v2,
- * and zstd from v7 on. Throws INVALID_RECORD and UNSUPPORTED_COMPRESSION_TYPE.
+ * and zstd from v7 on. Returns that batch; `undefined` for the old formats. Throws INVALID_RECORD and
+ * UNSUPPORTED_COMPRESSION_TYPE.
  */
-export function checkProducedRecords(records: Buffer, apiVersion: number): void {
-  if (apiVersion < PRODUCE_V2_RECORDS_VERSION) return;
+export function checkProducedRecords(records: Buffer, apiVersion: number): RecordBatch | undefined {
+  if (apiVersion < PRODUCE_V2_RECORDS_VERSION) return undefined;
   if (records.length < HEADER_SIZE_UP_TO_MAGIC) {
     throw invalidRecord(
       `a Produce request of version ${apiVersion} must have a record batch for each partition`,
@@ -141,6 +142,7 @@ export function checkProducedRecords(records: Buffer, apiVersion: number): void 
       `a Produce request of version ${apiVersion} must have exactly one batch for each partition`,
     );
   }
+  return first;
 }
 
 /** The v2 batch at `position`; `undefined` if none is whole there. Another format is an INVALID_RECORD. */

@@ -1,3 +1,4 @@
+import type { LeaderEpoch } from '../base/int64.ts';
 import type { ClusterImage } from '../metadata/cluster-image.ts';
 import type { BrokerRegistration, Endpoint } from '../metadata/broker-registration.ts';
 import { DirectoryId } from '../metadata/directory-id.ts';
@@ -97,4 +98,12 @@ function hasOnlineDirectory({ directories }: BrokerRegistration, directory: stri
   if (directory === DirectoryId.LOST) return false;
   if (directory === DirectoryId.MIGRATING || directory === DirectoryId.UNASSIGNED) return true;
   return directories.length === 0 || directories.includes(directory);
+}
+
+/** Where a client finds the leader, as Produce and Fetch tell it: -1 for what is not known. */
+export function leaderIdAndEpoch(registration: PartitionRegistration | undefined): {
+  leaderId: number;
+  leaderEpoch: LeaderEpoch;
+} {
+  return { leaderId: registration?.leader ?? -1, leaderEpoch: registration?.leaderEpoch ?? -1 };
 }

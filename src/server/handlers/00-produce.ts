@@ -2,13 +2,11 @@ import { checkProducedRecords } from '../../log/log-validator.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts';
 import type { Input } from '../../protocol/schema.ts';
-import { RecordBatch } from '../../record/record-batch.ts';
 import { failedAppend, type PartitionAppendResult } from '../../replication/delayed-produce.ts';
 import type { AppendEntry } from '../../replication/replica-manager.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler } from '../handler.ts';
-
-const FIRST_VERSION_OF_BATCHES = 3;
+import { leaderIdAndEpoch } from '../partition-metadata.ts';
 
 /**
  * Produce, v0 to v13.
@@ -74,8 +72,7 @@ function refusedRecords(
 ): KafkaError | undefined {
   if (records === null) return undefined;
   try {
-    checkProducedRecords(records, version);
-    const batch = version >= FIRST_VERSION_OF_BATCHES ? RecordBatch.at(records, 0) : undefined;
+    const batch = checkProducedRecords(records, version);
     if (batch === undefined || !batch.isTransactional) return undefined;
     if (request.transactionalId !== null) {
       return new KafkaError(Errors.INVALID_TXN_STATE, 'the producer has no open transaction');
@@ -118,7 +115,7 @@ function answer(
 
 function leaderOf(broker: BrokerServices, name: string, topicId: string, partition: number) {
   const { topics } = broker.metadata();
-  const registration =
-    name !== '' ? topics.partition(name, partition) : topics.partitionById(topicId, partition);
-  return { leaderId: registration?.leader ?? -1, leaderEpoch: registration?.leaderEpoch ?? -1 };
+  return leaderIdAndEpoch(
+    name !== '' ? topics.partition(name, partition) : topics.partitionById(topicId, partition),
+  );
 }

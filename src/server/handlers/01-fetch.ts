@@ -12,6 +12,7 @@ import {
 } from '../../replication/fetch-session.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler, type RequestContext } from '../handler.ts';
+import { leaderIdAndEpoch } from '../partition-metadata.ts';
 
 const READ_COMMITTED = 1;
 /** The magic of the records that a version of Fetch may be answered with. */
@@ -226,9 +227,5 @@ function partitionOf(context: RequestContext, answer: PartitionAnswer, broker: B
   const isMoved = errorCode === Errors.NOT_LEADER_OR_FOLLOWER || errorCode === Errors.FENCED_LEADER_EPOCH;
   if (!isMoved || context.apiVersion < FIRST_VERSION_OF_CURRENT_LEADER) return partition;
   const registration = broker.metadata().topics.partition(wanted.topic ?? '', wanted.partition);
-  const currentLeader = {
-    leaderId: registration?.leader ?? -1,
-    leaderEpoch: registration?.leaderEpoch ?? -1,
-  };
-  return { ...partition, currentLeader };
+  return { ...partition, currentLeader: leaderIdAndEpoch(registration) };
 }
