@@ -17,6 +17,7 @@ const RANKS: readonly (readonly string[])[] = [
   ['controller', 'replication', 'coordinator'],
   ['server'],
   ['tools', 'console'],
+  ['cluster'],
 ];
 
 /** What may stand at the top, besides names that begin with a dot. Git ignores the last three. */

@@ -15,14 +15,7 @@ export function checkKafkaConfig(config: KafkaConfig): ConfigMessage[] {
   return problems;
 }
 
-const checkRoles: Check = (config, report) => {
-  if (config.processRoles.size < 2) {
-    const roles = [...config.processRoles].join(',');
-    report(
-      'process.roles',
-      `'${roles}' is refused: this version runs broker and controller in one node; it must be broker,controller`,
-    );
-  }
+const checkIds: Check = (config, report) => {
   if (
     config.isSet('node.id') &&
     config.isSet('broker.id') &&
@@ -37,43 +30,92 @@ const checkRoles: Check = (config, report) => {
 };
 
 const checkQuorum: Check = (config, report) => {
-  const voters = config.quorumVoters;
-  if (voters.length > 1) {
-    report(
-      'controller.quorum.voters',
-      `${voters.length} voters are refused: this version has quorums of one controller`,
-    );
-  }
+  const { nodeId, quorumVoters: voters, processRoles } = config;
+  const key = 'controller.quorum.voters';
   if (voters.length === 0 && config.quorumBootstrapServers.length === 0) {
     report('controller.quorum.bootstrap.servers', 'must be given if controller.quorum.voters is not');
   }
-  if (voters.length > 0 && !voters.some(voter => voter.nodeId === config.nodeId)) {
-    report('controller.quorum.voters', `does not name this node, ${config.nodeId}`);
+  const ids = new Set(voters.map(voter => voter.nodeId));
+  if (ids.size < voters.length) report(key, 'holds a node id twice');
+  if (voters.length > 0 && processRoles.has('controller') && !ids.has(nodeId)) {
+    report(key, `does not name this node, ${nodeId}, which is a controller`);
+  }
+  if (ids.has(nodeId) && !processRoles.has('controller')) {
+    report(
+      key,
+      `names this node, ${nodeId}, which is no controller: add controller to process.roles, or take it out`,
+    );
+  }
+  const joins = 'controller.quorum.auto.join.enable';
+  if (config.boolean(joins)) {
+    if (voters.length > 0) {
+      report(
+        joins,
+        'can be true only if controller.quorum.voters is not given: fixed voters cannot be joined',
+      );
+    }
+    if (!processRoles.has('controller')) report(joins, 'can be true only for a controller');
   }
 };
 
 const checkListeners: Check = (config, report) => {
-  const {
-    listeners,
-    controllerListenerNames,
-    controllerListeners,
-    brokerListeners,
-    interBrokerListenerName,
-  } = config;
+  const { listeners, processRoles, controllerListenerNames, controllerListeners, brokerListeners } = config;
+  const isController = processRoles.has('controller');
   checkDistinct(listeners, 'listeners', report);
-  for (const endPoint of listeners) {
-    if (endPoint.securityProtocol !== 'PLAINTEXT') {
-      const what = endPoint.securityProtocol === 'SSL' ? 'TLS' : 'SASL';
-      report('listeners', `${formatEndPoint(endPoint)} is refused: this version has no ${what} listeners`);
+  for (const endPoint of listeners) checkProtocol(endPoint, 'listeners', report);
+  if (isController) {
+    for (const name of controllerListenerNames) {
+      if (!controllerListeners.some(endPoint => endPoint.listenerName === name)) {
+        report('controller.listener.names', `names ${name}, which is not one of listeners`);
+      }
+    }
+  } else {
+    for (const endPoint of controllerListeners) {
+      report(
+        'listeners',
+        `holds ${formatEndPoint(endPoint)}, which controller.listener.names says is for controllers; this node is none`,
+      );
+    }
+    const name = controllerListenerNames[0];
+    if (name === undefined) {
+      report('controller.listener.names', 'must name the listener at which brokers reach the controllers');
+    } else if (config.protocolOf(name) === undefined) {
+      report(
+        'controller.listener.names',
+        `names ${name}, which has no protocol in listener.security.protocol.map`,
+      );
+    } else {
+      const endPoint = { listenerName: name, securityProtocol: config.protocolOf(name)!, host: '', port: 0 };
+      checkProtocol(endPoint, 'controller.listener.names', report);
     }
   }
-  for (const name of controllerListenerNames) {
-    if (!controllerListeners.some(endPoint => endPoint.listenerName === name)) {
-      report('controller.listener.names', `names ${name}, which is not one of listeners`);
+  if (!processRoles.has('broker')) {
+    for (const endPoint of brokerListeners) {
+      report(
+        'listeners',
+        `holds ${formatEndPoint(endPoint)}, which is not in controller.listener.names; this node is only a controller`,
+      );
     }
+    return;
   }
   if (brokerListeners.length === 0)
     report('listeners', 'holds no listener for clients: all are in controller.listener.names');
+  checkInterBrokerListener(config, report);
+};
+
+function checkProtocol(
+  endPoint: EndPoint,
+  key: string,
+  report: (key: string, message: string) => void,
+): void {
+  if (endPoint.securityProtocol === 'PLAINTEXT') return;
+  const what = endPoint.securityProtocol === 'SSL' ? 'TLS' : 'SASL';
+  const shown = key === 'listeners' ? formatEndPoint(endPoint) : endPoint.listenerName;
+  report(key, `${shown} is refused: this version has no ${what} listeners`);
+}
+
+const checkInterBrokerListener: Check = (config, report) => {
+  const { controllerListenerNames, interBrokerListenerName } = config;
   if (controllerListenerNames.includes(interBrokerListenerName)) {
     const key = config.isSet('inter.broker.listener.name')
       ? 'inter.broker.listener.name'
@@ -89,10 +131,10 @@ const checkListeners: Check = (config, report) => {
 };
 
 const checkAdvertised: Check = (config, report) => {
-  const { listeners, advertisedListeners, interBrokerListenerName } = config;
+  const { listeners, advertisedListeners, interBrokerListenerName, processRoles } = config;
   const names = new Set(advertisedListeners.map(endPoint => endPoint.listenerName));
   if (names.size < advertisedListeners.length) report('advertised.listeners', 'holds a listener twice');
-  for (const endPoint of advertisedListeners) {
+  for (const endPoint of [...advertisedListeners, ...config.advertisedControllerListeners]) {
     if (!listeners.some(each => each.listenerName === endPoint.listenerName)) {
       report('advertised.listeners', `holds ${endPoint.listenerName}, which is not one of listeners`);
     }
@@ -104,7 +146,7 @@ const checkAdvertised: Check = (config, report) => {
       );
     }
   }
-  if (!names.has(interBrokerListenerName)) {
+  if (processRoles.has('broker') && !names.has(interBrokerListenerName)) {
     const key = config.isSet('inter.broker.listener.name')
       ? 'inter.broker.listener.name'
       : 'advertised.listeners';
@@ -237,7 +279,7 @@ function checkWithin(
 }
 
 const CHECKS: readonly Check[] = [
-  checkRoles,
+  checkIds,
   checkQuorum,
   checkListeners,
   checkAdvertised,

@@ -1,7 +1,13 @@
 import { BROKER_KEYS, recognizeBrokerKey } from './broker-keys.ts';
 import { checkKafkaConfig } from './config-checks.ts';
 import { parseConfigValue } from './config-value.ts';
-import { type ConfigEntry, type ConfigSource, type ConfigSurroundings, KafkaConfig } from './kafka-config.ts';
+import {
+  type ConfigEntry,
+  type ConfigSource,
+  type ConfigSurroundings,
+  isAdvertisedAuto,
+  KafkaConfig,
+} from './kafka-config.ts';
 import type { KeyDefinition } from './key-definition.ts';
 import { parseEndPoint, parseHostAndPort, parseProtocolMap, parseQuorumVoter } from './listeners.ts';
 import type { PropertiesFile } from './properties-file.ts';
@@ -244,7 +250,10 @@ function checkForms(entries: ReadonlyMap<string, ConfigEntry>, problems: ConfigM
     }
   }
   check('listeners', text => parseEndPoint(text, protocols.value));
-  check('advertised.listeners', text => parseEndPoint(text, protocols.value));
+  const advertised = entries.get('advertised.listeners')?.value;
+  if (!isAdvertisedAuto(Array.isArray(advertised) ? advertised : [])) {
+    check('advertised.listeners', text => parseEndPoint(text, protocols.value));
+  }
 }
 
 function shownValue(key: KeyDefinition, text: string): string {

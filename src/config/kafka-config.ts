@@ -57,6 +57,11 @@ export class KafkaConfig {
   readonly brokerListeners: readonly EndPoint[];
   /** What clients are told: one for each of {@link brokerListeners}. Port 0 stands for the port in use. */
   readonly advertisedListeners: readonly EndPoint[];
+  /**
+   * `advertised.listeners=auto`: each client is told the address that it dialled. {@link advertisedListeners} then holds
+   * what is told to those who have dialled none: other brokers, by way of the metadata.
+   */
+  readonly advertisesDialledAddress: boolean;
   /** What the quorum is told about the listeners of this controller. */
   readonly advertisedControllerListeners: readonly EndPoint[];
   readonly interBrokerListenerName: string;
@@ -88,9 +93,13 @@ export class KafkaConfig {
     this.listeners = this.list('listeners').map(parse);
     this.controllerListeners = this.listeners.filter(isForControllers);
     this.brokerListeners = this.listeners.filter(endPoint => !isForControllers(endPoint));
-    const advertised = this.optionalList('advertised.listeners').map(parse);
+    const advertisedTexts = this.optionalList('advertised.listeners');
+    this.advertisesDialledAddress = isAdvertisedAuto(advertisedTexts);
+    const advertised = this.advertisesDialledAddress ? [] : advertisedTexts.map(parse);
+    const isNoAddress = (host: string): boolean =>
+      host === '' || (this.advertisesDialledAddress && (host === '0.0.0.0' || host === '::'));
     const reachable = (endPoint: EndPoint): EndPoint =>
-      endPoint.host === '' ? { ...endPoint, host: surroundings.hostName } : endPoint;
+      isNoAddress(endPoint.host) ? { ...endPoint, host: surroundings.hostName } : endPoint;
     const chosen = advertised.filter(endPoint => !isForControllers(endPoint));
     this.advertisedListeners = (chosen.length > 0 ? chosen : this.brokerListeners).map(reachable);
     this.advertisedControllerListeners = this.controllerListeners.map(endPoint =>
@@ -114,6 +123,11 @@ export class KafkaConfig {
         Number(count),
       ]),
     );
+  }
+
+  /** Of a listener that this node need not have itself; `undefined` if none is given for the name. */
+  protocolOf(listenerName: string): SecurityProtocol | undefined {
+    return protocolsOf(this).get(listenerName.toUpperCase());
   }
 
   /** Of type BOOLEAN. */
@@ -258,4 +272,9 @@ export function parsePairs(text: string): [string, string][] {
 function unwrap<T>(parsed: { ok: true; value: T } | { ok: false; problem: string }): T {
   if (!parsed.ok) throw new RangeError(parsed.problem);
   return parsed.value;
+}
+
+/** Whether `advertised.listeners` has the value that stands for the address which a client dialled. */
+export function isAdvertisedAuto(values: readonly string[]): boolean {
+  return values.length === 1 && values[0]!.toLowerCase() === 'auto';
 }

@@ -19,7 +19,6 @@ function own(definition: KeyDefinition): TopicKeyDefinition {
   return { ...definition, updateMode: 'cluster-wide', brokerKey: undefined };
 }
 
-const NO_THROTTLE = { status: noEffect('this version has no quotas for replication') };
 const NO_TIERED_STORAGE = 'this version has no tiered storage';
 
 const TOPIC_KEY_LIST: readonly TopicKeyDefinition[] = [
@@ -39,7 +38,6 @@ const TOPIC_KEY_LIST: readonly TopicKeyDefinition[] = [
   own(
     list('follower.replication.throttled.replicas', '', 'MEDIUM', 'Replicas whose fetching is held back.', {
       check: throttledReplicas,
-      ...NO_THROTTLE,
     }),
   ),
   like('index.interval.bytes', 'log.index.interval.bytes'),
@@ -56,7 +54,6 @@ const TOPIC_KEY_LIST: readonly TopicKeyDefinition[] = [
       'Replicas whose being fetched from is held back.',
       {
         check: throttledReplicas,
-        ...NO_THROTTLE,
       },
     ),
   ),

@@ -4,6 +4,8 @@ interface BrokerHeartbeat {
   readonly epoch: BrokerEpoch;
   /** On the monotonic clock, ms. */
   lastContactMs: number;
+  /** Whether this controller itself has heard of it, rather than given it a session on the word of the image. */
+  heard: boolean;
   /** How far the broker has read the metadata log; -1 if it has not said. */
   metadataOffset: Offset;
   /** Other brokers must have read up to here before this one may stop; undefined while it does not want to. */
@@ -28,18 +30,26 @@ export class BrokerHeartbeatManager {
 
   /** The broker was heard of in this life of it. */
   touch(brokerId: number, epoch: BrokerEpoch, nowMs: number, metadataOffset: Offset = -1): void {
-    const heartbeat = this.heartbeats.get(brokerId);
-    if (heartbeat === undefined || heartbeat.epoch !== epoch) {
-      this.heartbeats.set(brokerId, {
-        epoch,
-        lastContactMs: nowMs,
-        metadataOffset,
-        controlledShutdownOffset: undefined,
-      });
-      return;
-    }
+    const heartbeat = this.sessionOf(brokerId, epoch, nowMs);
+    heartbeat.heard = true;
     heartbeat.lastContactMs = nowMs;
     heartbeat.metadataOffset = max64(heartbeat.metadataOffset, metadataOffset);
+  }
+
+  /** The image says that the broker is up: it has a session to be heard of in. */
+  expect(brokerId: number, epoch: BrokerEpoch, nowMs: number): void {
+    this.sessionOf(brokerId, epoch, nowMs);
+  }
+
+  /** This process stood still for so long and could hear nobody: it counts against no session. */
+  excuse(pauseMs: number): void {
+    for (const heartbeat of this.heartbeats.values()) heartbeat.lastContactMs += pauseMs;
+  }
+
+  /** Whether this controller has heard of the broker in that life of it. */
+  wasHeard(brokerId: number, epoch: BrokerEpoch): boolean {
+    const heartbeat = this.heartbeats.get(brokerId);
+    return heartbeat?.epoch === epoch && heartbeat.heard;
   }
 
   remove(brokerId: number): void {
@@ -59,9 +69,16 @@ export class BrokerHeartbeatManager {
     }
   }
 
+  /** Whether it is known what others must read before the broker may stop. */
+  isShuttingDown(brokerId: number): boolean {
+    return this.heartbeats.get(brokerId)?.controlledShutdownOffset !== undefined;
+  }
+
   /** Whether the others have read so far that this one may stop. */
   mayShutDown(brokerId: number, others: Iterable<number>): boolean {
-    const offset = this.heartbeats.get(brokerId)?.controlledShutdownOffset ?? -1;
+    const offset = this.heartbeats.get(brokerId)?.controlledShutdownOffset;
+    // Asked of a controller before this one: what the others must have read is not known here.
+    if (offset === undefined) return false;
     for (const other of others) {
       if (other === brokerId) continue;
       const heartbeat = this.heartbeats.get(other);
@@ -76,5 +93,20 @@ export class BrokerHeartbeatManager {
       const heartbeat = this.heartbeats.get(id);
       if (heartbeat !== undefined && nowMs - heartbeat.lastContactMs >= this.sessionTimeoutMs) yield id;
     }
+  }
+
+  private sessionOf(brokerId: number, epoch: BrokerEpoch, nowMs: number): BrokerHeartbeat {
+    let heartbeat = this.heartbeats.get(brokerId);
+    if (heartbeat === undefined || heartbeat.epoch !== epoch) {
+      heartbeat = {
+        epoch,
+        lastContactMs: nowMs,
+        heard: false,
+        metadataOffset: -1,
+        controlledShutdownOffset: undefined,
+      };
+      this.heartbeats.set(brokerId, heartbeat);
+    }
+    return heartbeat;
   }
 }

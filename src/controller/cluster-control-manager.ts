@@ -1,6 +1,7 @@
-import type { BrokerEpoch, Int64, Offset } from '../base/int64.ts';
+import { add64, type BrokerEpoch, type Int64, type Offset } from '../base/int64.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { BrokerRegistration } from '../metadata/broker-registration.ts';
+import { MetadataDelta } from '../metadata/metadata-delta.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { type MetadataRecord, type MetadataRecordData, metadataRecord } from '../metadata/metadata-record.ts';
 import { metadataVersionSupports, recordVersions } from '../metadata/metadata-version.ts';
@@ -8,6 +9,7 @@ import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { BrokerHeartbeatRequest } from '../protocol/messages/63-broker-heartbeat.ts';
 import type { BrokerRegistrationRequest } from '../protocol/messages/62-broker-registration.ts';
 import type { ControllerRegistrationRequest } from '../protocol/messages/70-controller-registration.ts';
+import { checkBrokerEpoch } from './broker-checks.ts';
 import type { BrokerHeartbeatManager } from './broker-heartbeat-manager.ts';
 import { atomicResult, type ControllerResult, splittableResult } from './controller-result.ts';
 import { checkFeatures } from './feature-check.ts';
@@ -81,11 +83,11 @@ export class ClusterControlManager {
     const sameLife = existing !== undefined && existing.incarnationId === incarnationId;
     const epoch: BrokerEpoch = sameLife ? existing.epoch : (offset as Int64);
     let records: MetadataRecord[] = [];
-    if (existing !== undefined && !sameLife && request.previousBrokerEpoch !== existing.epoch) {
-      // It did not say good-bye: what its disk had not flushed may be gone.
-      records = this.replication.leaderAndIsrUpdates(image, { uncleanShutdown: brokerId });
-    } else if (existing !== undefined && !sameLife && !existing.fenced) {
-      records = this.replication.leaderAndIsrUpdates(image, { brokerToRemove: brokerId });
+    if (existing !== undefined && !sameLife) {
+      // One that did not say good-bye: what its disk had not flushed may be gone.
+      const isClean = request.previousBrokerEpoch === existing.epoch;
+      const change = isClean ? { brokerToRemove: brokerId } : { uncleanShutdown: brokerId };
+      records = this.replication.leaderAndIsrUpdates(image, change);
     }
     const { metadataVersion } = image.features;
     const version = recordVersions.registerBroker(metadataVersion);
@@ -108,13 +110,16 @@ export class ClusterControlManager {
     return splittableResult(records, epoch);
   }
 
-  /** Takes a fenced broker out of the cluster, or one that is gone. BROKER_ID_NOT_REGISTERED. */
+  /**
+   * Takes a broker out of the cluster, whatever state it is in. Its replicas stay assigned to it, but what it had does
+   * not count any more: should a broker of that id come, nobody knows what is on its disk. BROKER_ID_NOT_REGISTERED.
+   */
   unregisterBroker(image: MetadataImage, brokerId: number): ControllerResult<void> {
     const broker = image.cluster.broker(brokerId);
     if (broker === undefined) {
       throw new KafkaError(Errors.BROKER_ID_NOT_REGISTERED, `broker ${brokerId} is not registered`);
     }
-    const records = this.replication.leaderAndIsrUpdates(image, { brokerToRemove: brokerId });
+    const records = this.replication.leaderAndIsrUpdates(image, { uncleanShutdown: brokerId });
     records.push(metadataRecord('UnregisterBrokerRecord', { brokerId, brokerEpoch: broker.epoch }));
     this.heartbeats.remove(brokerId);
     return splittableResult(records, undefined);
@@ -139,6 +144,15 @@ export class ClusterControlManager {
     return atomicResult([record], undefined);
   }
 
+  /** Takes a controller that is gone out of the cluster. CONTROLLER_ID_NOT_REGISTERED. */
+  unregisterController(image: MetadataImage, controllerId: number): ControllerResult<void> {
+    if (image.cluster.controllers.get(controllerId) === undefined) {
+      const text = `controller ${controllerId} is not registered`;
+      throw new KafkaError(Errors.CONTROLLER_ID_NOT_REGISTERED, text);
+    }
+    return atomicResult([metadataRecord('UnregisterControllerRecord', { controllerId })], undefined);
+  }
+
   /** BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. `offset` is that of the next record to be written. */
   processBrokerHeartbeat(
     image: MetadataImage,
@@ -149,18 +163,25 @@ export class ClusterControlManager {
     const broker = checkBrokerEpoch(image, request.brokerId, request.brokerEpoch);
     this.heartbeats.touch(broker.id, broker.epoch, nowMs, request.currentMetadataOffset);
     let records: MetadataRecord[] = [...this.directoryChanges(image, broker, request)];
-    const next = this.nextState(image, broker, request);
+    // What follows must not count on directories that are no longer there.
+    const present = withRecords(image, records);
+    const next = this.nextState(present, broker, request);
     const isFenced = next === 'FENCED' || next === 'SHUTDOWN_NOW';
-    if (isFenced && !broker.fenced) records = records.concat(this.fence(image, broker));
-    if (next === 'UNFENCED' && broker.fenced) records = records.concat(this.unfence(image, broker));
+    if (isFenced && !broker.fenced) records = records.concat(this.fence(present, broker));
+    if (next === 'UNFENCED' && broker.fenced) records = records.concat(this.unfence(present, broker));
     if (next === 'CONTROLLED_SHUTDOWN') {
       if (!broker.inControlledShutdown) {
         records.push(registrationChange(broker, { inControlledShutdown: 1 }));
-        records = records.concat(this.replication.leaderAndIsrUpdates(image, { brokerToRemove: broker.id }));
+        const change = { brokerToRemove: broker.id };
+        records = records.concat(this.replication.leaderAndIsrUpdates(present, change));
       }
-      // Others must have heard where the leaders went: the last of the records above.
-      this.heartbeats.maintainControlledShutdown(broker.id, records.length > 0 ? offset : -1);
+      // Others must have heard where the leaders went: of the last of the records above, or of those before.
+      if (records.length > 0 || !this.heartbeats.isShuttingDown(broker.id)) {
+        this.heartbeats.maintainControlledShutdown(broker.id, add64(offset, records.length - 1));
+      }
     }
+    // It may go: the process after it need not wait until this one's session ends.
+    if (next === 'SHUTDOWN_NOW') this.heartbeats.remove(broker.id);
     const reply = {
       isCaughtUp: request.currentMetadataOffset >= broker.epoch,
       isFenced,
@@ -170,11 +191,9 @@ export class ClusterControlManager {
     return splittableResult(records, reply);
   }
 
-  /** Fences a broker that was not heard of. This node's own broker lives and dies with the controller: never. */
+  /** Fences one broker that was not heard of for a session, and gives its id. */
   fenceStaleBroker(image: MetadataImage, nowMs: number): ControllerResult<number | undefined> {
-    const unfenced = [...image.cluster.brokers.values()].filter(
-      broker => !broker.fenced && broker.id !== this.options.nodeId,
-    );
+    const unfenced = [...image.cluster.brokers.values()].filter(broker => !broker.fenced);
     for (const id of this.heartbeats.stale(
       unfenced.map(broker => broker.id),
       nowMs,
@@ -188,7 +207,7 @@ export class ClusterControlManager {
   startSessions(image: MetadataImage, nowMs: number): void {
     this.heartbeats.clear();
     for (const broker of image.cluster.brokers.values()) {
-      if (!broker.fenced) this.heartbeats.touch(broker.id, broker.epoch, nowMs);
+      if (!broker.fenced) this.heartbeats.expect(broker.id, broker.epoch, nowMs);
     }
   }
 
@@ -199,11 +218,13 @@ export class ClusterControlManager {
   ): 'FENCED' | 'UNFENCED' | 'CONTROLLED_SHUTDOWN' | 'SHUTDOWN_NOW' {
     if (broker.fenced) {
       if (request.wantShutDown) return 'SHUTDOWN_NOW';
+      // Who has asked to stop does not come back in the same life.
+      if (broker.inControlledShutdown) return 'FENCED';
       return !request.wantFence && request.currentMetadataOffset >= broker.epoch ? 'UNFENCED' : 'FENCED';
     }
     if (broker.inControlledShutdown) {
       const others = [...image.cluster.brokers.values()]
-        .filter(other => !other.fenced)
+        .filter(other => !other.fenced && !other.inControlledShutdown)
         .map(other => other.id);
       const done =
         !this.replication.hasLeaderships(image, broker.id) && this.heartbeats.mayShutDown(broker.id, others);
@@ -235,16 +256,16 @@ export class ClusterControlManager {
     broker: BrokerRegistration,
     request: BrokerHeartbeatRequest,
   ): Iterable<MetadataRecord> {
+    const { metadataVersion } = image.features;
     const offline = new Set(request.offlineLogDirs.filter(id => broker.directories.includes(id)));
-    if (offline.size > 0) {
+    if (offline.size > 0 && metadataVersionSupports.directoryAssignment(metadataVersion)) {
       const online = broker.directories.filter(id => !offline.has(id));
       // A record without directories would say nothing: a broker that lost all of them stops by itself.
       if (online.length > 0) yield registrationChange(broker, { logDirs: online }, 2);
       yield* this.replication.leaderAndIsrUpdates(image, { brokerToRemove: broker.id, directories: offline });
     }
     const { cordonedLogDirs } = request;
-    if (cordonedLogDirs === null || !metadataVersionSupports.cordonedLogDirs(image.features.metadataVersion))
-      return;
+    if (cordonedLogDirs === null || !metadataVersionSupports.cordonedLogDirs(metadataVersion)) return;
     const sorted = [...cordonedLogDirs].sort();
     if (sorted.join() !== broker.cordonedDirectories?.join()) {
       yield registrationChange(broker, { cordonedLogDirs: sorted }, 3);
@@ -253,8 +274,10 @@ export class ClusterControlManager {
 
   private checkDuplicate(existing: BrokerRegistration | undefined, incarnationId: Uuid, nowMs: number): void {
     if (existing === undefined || existing.incarnationId === incarnationId) return;
-    // The controller's own node cannot live twice: its directories are locked. So a restart need not wait.
-    if (existing.id === this.options.nodeId) return;
+    // The directories of the controller's own node are locked, so that a broker of that node which was not heard of since
+    // this controller began is the process before this one: a restart need not wait for its session to end.
+    const isOwnNode = existing.id === this.options.nodeId;
+    if (isOwnNode && !this.heartbeats.wasHeard(existing.id, existing.epoch)) return;
     if (!this.heartbeats.hasValidSession(existing.id, existing.epoch, nowMs)) return;
     const text = `broker ${existing.id} is registered by another process, whose session has not ended`;
     throw new KafkaError(Errors.DUPLICATE_BROKER_REGISTRATION, text);
@@ -278,21 +301,12 @@ export class ClusterControlManager {
   }
 }
 
-/** The registration, if the broker is in the life that it says. BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. */
-export function checkBrokerEpoch(
-  image: MetadataImage,
-  brokerId: number,
-  epoch: BrokerEpoch,
-): BrokerRegistration {
-  const broker = image.cluster.broker(brokerId);
-  if (broker === undefined) {
-    throw new KafkaError(Errors.BROKER_ID_NOT_REGISTERED, `broker ${brokerId} is not registered`);
-  }
-  if (broker.epoch !== epoch) {
-    const text = `broker ${brokerId} has epoch ${broker.epoch}, the request says ${epoch}`;
-    throw new KafkaError(Errors.STALE_BROKER_EPOCH, text);
-  }
-  return broker;
+/** The image with records that nobody has appended yet. */
+function withRecords(image: MetadataImage, records: readonly MetadataRecord[]): MetadataImage {
+  if (records.length === 0) return image;
+  const delta = new MetadataDelta(image);
+  for (const record of records) delta.replay(record);
+  return delta.apply(image.provenance);
 }
 
 function registrationChange(

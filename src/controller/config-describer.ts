@@ -3,7 +3,7 @@ import type { ConfigSource, KafkaConfig } from '../config/kafka-config.ts';
 import type { KeyDefinition, KeyType } from '../config/key-definition.ts';
 import { topicDefaultText } from '../config/topic-config.ts';
 import { TOPIC_KEYS } from '../config/topic-keys.ts';
-import { CLIENT_METRICS_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
+import { CLIENT_METRICS_KEYS, DYNAMIC_BROKER_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
 
 /** Kafka's numbers for where a value comes from. */
 export const ConfigSourceCode = {
@@ -77,7 +77,7 @@ export function describeBrokerConfigs(config: KafkaConfig): DescribedConfig[] {
   const names = new Set([...BROKER_KEYS.keys(), ...config.names()]);
   const described: DescribedConfig[] = [];
   for (const name of names) {
-    const key = BROKER_KEYS.get(name);
+    const key = BROKER_KEYS.get(name) ?? DYNAMIC_BROKER_KEYS.get(name);
     if (key?.internal && !config.isSet(name)) continue;
     const synonyms = brokerSynonyms(config, name);
     if (key !== undefined) {
@@ -93,7 +93,7 @@ export function describeBrokerConfigs(config: KafkaConfig): DescribedConfig[] {
 export function describeDefaultBrokerConfigs(values: ReadonlyMap<string, string>): DescribedConfig[] {
   return [...values].map(([name, value]) => {
     const synonyms = [{ name, value, source: ConfigSourceCode.DYNAMIC_DEFAULT_BROKER_CONFIG }];
-    const key = BROKER_KEYS.get(name);
+    const key = BROKER_KEYS.get(name) ?? DYNAMIC_BROKER_KEYS.get(name);
     if (key === undefined) return unknownEntry(name, value, synonyms);
     return entry(key, value, synonyms, key.updateMode === 'read-only');
   });

@@ -8,7 +8,7 @@ import { type ConfigResource, ConfigResourceType } from '../metadata/config-reso
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { topicNameProblem } from '../metadata/topic-name.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { CLIENT_METRICS_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
+import { CLIENT_METRICS_KEYS, DYNAMIC_BROKER_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
 
 /** The broker's keys that stand behind those of topics: a changed value is in the next append, no restart needed. */
 const TOPIC_DEFAULT_KEYS: ReadonlySet<string> = new Set(
@@ -125,10 +125,17 @@ function tableProblem(
   for (const [name, value] of values) {
     const key = keys.get(name);
     if (key === undefined) return `there is no configuration key '${name}' here`;
-    const parsed = parseConfigValue(key, value);
-    if (!parsed.ok) return `'${value}' cannot be the value of ${name}: it ${parsed.problem}`;
+    const problem = valueProblem(key, value);
+    if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+function valueProblem(key: KeyDefinition, value: string): string | undefined {
+  const parsed = parseConfigValue(key, value);
+  if (parsed.ok) return undefined;
+  const shown = key.type === 'PASSWORD' ? 'the value' : `'${value}'`;
+  return `${shown} cannot be the value of ${key.name}: it ${parsed.problem}`;
 }
 
 function brokerProblem(
@@ -138,6 +145,12 @@ function brokerProblem(
 ): string | undefined {
   for (const name of changed) {
     const value = values.get(name);
+    const dynamic = DYNAMIC_BROKER_KEYS.get(name);
+    if (dynamic !== undefined) {
+      const problem = value === undefined ? undefined : valueProblem(dynamic, value);
+      if (problem !== undefined) return problem;
+      continue;
+    }
     const recognized = recognizeBrokerKey(name);
     if (recognized.kind === 'unknown') {
       const hint = recognized.nearest === undefined ? '' : `; the nearest is '${recognized.nearest}'`;
@@ -155,11 +168,8 @@ function brokerProblem(
       return `${name} is set broker by broker: name one`;
     }
     if (value === undefined) continue;
-    const parsed = parseConfigValue(key, value);
-    if (!parsed.ok) {
-      const shown = key.type === 'PASSWORD' ? 'the value' : `'${value}'`;
-      return `${shown} cannot be the value of ${name}: it ${parsed.problem}`;
-    }
+    const problem = valueProblem(key, value);
+    if (problem !== undefined) return problem;
     if (key.status.kind === 'refused' && value !== key.defaultText) return `${name}: ${key.status.reason}`;
     if (key.status.kind === 'supported' && !TOPIC_DEFAULT_KEYS.has(name)) {
       return `${name}: this version reads it only when the broker starts`;

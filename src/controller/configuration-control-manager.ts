@@ -11,7 +11,7 @@ import type { AlterConfigsRequest } from '../protocol/messages/33-alter-configs.
 import type { IncrementalAlterConfigsRequest } from '../protocol/messages/44-incremental-alter-configs.ts';
 import { checkResource, keysOf, validateConfigs } from './config-validation.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
-import type { TopicElectionConfigs } from './replication-control-manager.ts';
+import type { TopicElectionConfigs } from './partition-changes.ts';
 
 /** Bytes. The limit of a string in the record formats of old. */
 const CONFIG_VALUE_MAX_BYTES = 32767;
@@ -252,4 +252,23 @@ function elements(text: string | null): string[] {
         .split(',')
         .map(each => each.trim())
         .filter(each => each !== '');
+}
+
+/**
+ * The keys that `records` change, each with the topics that it changes for; '' stands for all topics, whose defaults are
+ * in the configuration of brokers.
+ */
+export function changedConfigs(records: readonly MetadataRecord[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const changed = new Map<string, Set<string>>();
+  for (const record of records) {
+    if (record.type !== 'ConfigRecord') continue;
+    const { resourceType, resourceName, name } = record.data;
+    let topics = changed.get(name);
+    if (topics === undefined) {
+      topics = new Set();
+      changed.set(name, topics);
+    }
+    topics.add(resourceType === ConfigResourceType.TOPIC ? resourceName : '');
+  }
+  return changed;
 }

@@ -2,7 +2,7 @@ import { add64, type BrokerEpoch, INT64_MAX, type ProducerId } from '../base/int
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { metadataRecord } from '../metadata/metadata-record.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { checkBrokerEpoch } from './cluster-control-manager.ts';
+import { checkBrokerEpoch } from './broker-checks.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
 
 /** How many ids a broker gets at once. */

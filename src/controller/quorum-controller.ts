@@ -6,30 +6,59 @@ import type { KafkaConfig } from '../config/kafka-config.ts';
 import { MetadataDelta } from '../metadata/metadata-delta.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { MetadataPublisher } from '../metadata/metadata-publisher.ts';
-import { type MetadataRecord, metadataRecord } from '../metadata/metadata-record.ts';
+import { type MetadataRecord, type MetadataRecordOf, metadataRecord } from '../metadata/metadata-record.ts';
 import { encodeMetadataRecord } from '../metadata/metadata-record-serde.ts';
+import { LeaderRecoveryState } from '../metadata/partition-registration.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { CreateTopicsRequest } from '../protocol/messages/19-create-topics.ts';
 import type { DeleteTopicsRequest } from '../protocol/messages/20-delete-topics.ts';
 import type { AlterConfigsRequest } from '../protocol/messages/33-alter-configs.ts';
 import type { CreatePartitionsRequest } from '../protocol/messages/37-create-partitions.ts';
+import type { ElectLeadersRequest, ElectLeadersResponse } from '../protocol/messages/43-elect-leaders.ts';
 import type { IncrementalAlterConfigsRequest } from '../protocol/messages/44-incremental-alter-configs.ts';
+import type {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from '../protocol/messages/45-alter-partition-reassignments.ts';
+import type {
+  ListPartitionReassignmentsRequest,
+  ListPartitionReassignmentsResponse,
+} from '../protocol/messages/46-list-partition-reassignments.ts';
+import type {
+  AlterPartitionRequest,
+  AlterPartitionResponse,
+} from '../protocol/messages/56-alter-partition.ts';
+import type {
+  UpdateFeaturesRequest,
+  UpdateFeaturesResponse,
+} from '../protocol/messages/57-update-features.ts';
 import type { BrokerRegistrationRequest } from '../protocol/messages/62-broker-registration.ts';
 import type { BrokerHeartbeatRequest } from '../protocol/messages/63-broker-heartbeat.ts';
 import type { ControllerRegistrationRequest } from '../protocol/messages/70-controller-registration.ts';
+import type {
+  AssignReplicasToDirsRequest,
+  AssignReplicasToDirsResponse,
+} from '../protocol/messages/73-assign-replicas-to-dirs.ts';
+import type { Input } from '../protocol/schema.ts';
 import type { LeaderAndEpoch, RaftClient } from '../raft/raft-client.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import { activationRecords } from './activation-records.ts';
 import { BrokerHeartbeatManager } from './broker-heartbeat-manager.ts';
 import { type BrokerHeartbeatReply, ClusterControlManager } from './cluster-control-manager.ts';
-import { ConfigurationControlManager, type ResourceResult } from './configuration-control-manager.ts';
+import {
+  changedConfigs,
+  ConfigurationControlManager,
+  type ResourceResult,
+} from './configuration-control-manager.ts';
 import type { ControllerResult } from './controller-result.ts';
 import { DeferredResponses } from './deferred-responses.ts';
-import { internalTopic } from './internal-topics.ts';
+import { ElectionControlManager, type ElectionRound } from './election-control-manager.ts';
+import { FeatureControlManager, type KRaftVersionAccessor } from './feature-control-manager.ts';
+import { PartitionIndex } from './partition-index.ts';
 import { ProducerIdControlManager, type ProducerIdsBlock } from './producer-id-control-manager.ts';
+import { ReassignmentControlManager } from './reassignment-control-manager.ts';
 import { ReplicationControlManager } from './replication-control-manager.ts';
 import {
-  type CreatableTopic,
   type CreatableTopicResult,
   type CreatePartitionsTopicResult,
   type DeletableTopicResult,
@@ -53,6 +82,10 @@ export interface QuorumControllerOptions {
   readonly clusterId: Uuid;
   /** From `bootstrap.checkpoint`, for an empty log. */
   readonly bootstrapRecords: readonly MetadataRecord[];
+  /** Left out where the level of `kraft.version` cannot change while the quorum runs. */
+  readonly kraftVersion?: KRaftVersionAccessor;
+  /** The voters of the quorum: a feature goes up only when all of them have registered. */
+  readonly voterIds?: () => readonly number[];
 }
 
 /**
@@ -78,9 +111,13 @@ export class QuorumController implements MetadataPublisher {
   private readonly configs: ConfigurationControlManager;
   private readonly cluster: ClusterControlManager;
   private readonly topics: TopicControlManager;
+  private readonly index = new PartitionIndex();
+  private readonly replication: ReplicationControlManager;
+  private readonly elections: ElectionControlManager;
+  private readonly reassignments: ReassignmentControlManager;
+  private readonly features: FeatureControlManager;
   private readonly producerIds = new ProducerIdControlManager();
   private readonly deferred = new DeferredResponses();
-  private readonly activeWaiters: (() => void)[] = [];
   private readonly timers: Timer[] = [];
   private active: ActiveState | undefined;
   private closed = false;
@@ -100,9 +137,17 @@ export class QuorumController implements MetadataPublisher {
     this.options = options;
     this.heartbeats = new BrokerHeartbeatManager(config.int('broker.session.timeout.ms'));
     this.configs = new ConfigurationControlManager(config);
-    const replication = new ReplicationControlManager(this.configs);
+    this.replication = new ReplicationControlManager(this.configs, this.index);
+    this.elections = new ElectionControlManager(this.configs, this.index);
+    this.reassignments = new ReassignmentControlManager(this.configs, this.index);
+    this.features = new FeatureControlManager({
+      nodeId: log.nodeId,
+      minInsyncReplicas: config.int('min.insync.replicas'),
+      kraftVersion: options.kraftVersion,
+      voterIds: options.voterIds ?? (() => []),
+    });
     const identity = { nodeId: log.nodeId, clusterId: options.clusterId };
-    this.cluster = new ClusterControlManager(identity, this.heartbeats, replication);
+    this.cluster = new ClusterControlManager(identity, this.heartbeats, this.replication);
     const topicOptions = {
       defaultPartitions: config.int('num.partitions'),
       defaultReplicationFactor: config.int('default.replication.factor'),
@@ -131,39 +176,12 @@ export class QuorumController implements MetadataPublisher {
     return this.configs.brokerConfig(this.committed.image());
   }
 
-  /** Resolves when this node is the active controller, which a single voter is soon after its start. */
-  whenActive(): Promise<void> {
-    if (this.active !== undefined) return Promise.resolve();
-    return new Promise(resolve => this.activeWaiters.push(resolve));
-  }
-
   // Operations. Each throws (as a rejection) NOT_CONTROLLER, and what its control manager says.
 
   /** All topics of the request with an answer each; see {@link TopicControlManager.createTopics}. */
   createTopics(request: CreateTopicsRequest): Promise<CreatableTopicResult[]> {
     return this.write('createTopics', request.timeoutMs, ({ image }) =>
       this.topics.createTopics(image, request.topics, request.validateOnly),
-    );
-  }
-
-  /**
-   * Creates topics that somebody wants to use, with the broker's defaults; Kafka's own with their settings. Gives the
-   * error code of each name, NONE too where it was there already. An internal topic of Kafka's that no part of this
-   * broker uses is created like any other.
-   */
-  async autoCreateTopics(names: Iterable<string>): Promise<Map<string, number>> {
-    const { config } = this.options;
-    const topics = [...new Set(names)].map(
-      (name): CreatableTopic => internalTopic(name, config) ?? plainTopic(name),
-    );
-    const results = await this.write('autoCreateTopics', undefined, ({ image }) =>
-      this.topics.createTopics(image, topics, false),
-    );
-    return new Map(
-      results.map(({ name, errorCode }) => [
-        name,
-        errorCode === Errors.TOPIC_ALREADY_EXISTS ? Errors.NONE : errorCode,
-      ]),
     );
   }
 
@@ -180,15 +198,13 @@ export class QuorumController implements MetadataPublisher {
   }
 
   incrementalAlterConfigs(request: IncrementalAlterConfigsRequest): Promise<ResourceResult[]> {
-    return this.write('incrementalAlterConfigs', undefined, ({ image }) =>
+    return this.alterConfigs('incrementalAlterConfigs', image =>
       this.configs.incrementalAlterConfigs(image, request),
     );
   }
 
   legacyAlterConfigs(request: AlterConfigsRequest): Promise<ResourceResult[]> {
-    return this.write('legacyAlterConfigs', undefined, ({ image }) =>
-      this.configs.legacyAlterConfigs(image, request),
-    );
+    return this.alterConfigs('legacyAlterConfigs', image => this.configs.legacyAlterConfigs(image, request));
   }
 
   /** The broker's epoch in this life of it. */
@@ -216,6 +232,63 @@ export class QuorumController implements MetadataPublisher {
     );
   }
 
+  /** Takes a controller that is gone out of the cluster. CONTROLLER_ID_NOT_REGISTERED. */
+  unregisterController(controllerId: number): Promise<void> {
+    return this.write('unregisterController', undefined, ({ image }) =>
+      this.cluster.unregisterController(image, controllerId),
+    );
+  }
+
+  /** `apiVersion` decides how topics are named, how the ISR is given, and some error codes. */
+  alterPartition(
+    request: AlterPartitionRequest,
+    apiVersion: number,
+  ): Promise<Input<typeof AlterPartitionResponse>> {
+    return this.write('alterPartition', undefined, ({ image }) =>
+      this.replication.alterPartition(image, request, apiVersion),
+    );
+  }
+
+  electLeaders(request: ElectLeadersRequest): Promise<Input<typeof ElectLeadersResponse>> {
+    return this.write('electLeaders', request.timeoutMs, ({ image }) =>
+      this.elections.electLeaders(image, request),
+    );
+  }
+
+  alterPartitionReassignments(
+    request: AlterPartitionReassignmentsRequest,
+  ): Promise<Input<typeof AlterPartitionReassignmentsResponse>> {
+    return this.write('alterPartitionReassignments', request.timeoutMs, ({ image }) =>
+      this.reassignments.alterPartitionReassignments(image, request),
+    );
+  }
+
+  listPartitionReassignments(
+    request: ListPartitionReassignmentsRequest,
+  ): Promise<Input<typeof ListPartitionReassignmentsResponse>> {
+    return this.write('listPartitionReassignments', request.timeoutMs, ({ image }) =>
+      this.reassignments.listPartitionReassignments(image, request),
+    );
+  }
+
+  /** `apiVersion` decides how a downgrade is asked for, and how failures are answered. */
+  updateFeatures(
+    request: UpdateFeaturesRequest,
+    apiVersion: number,
+  ): Promise<Input<typeof UpdateFeaturesResponse>> {
+    return this.write('updateFeatures', request.timeoutMs, ({ image }) =>
+      this.features.updateFeatures(image, request, apiVersion),
+    );
+  }
+
+  assignReplicasToDirs(
+    request: AssignReplicasToDirsRequest,
+  ): Promise<Input<typeof AssignReplicasToDirsResponse>> {
+    return this.write('assignReplicasToDirs', undefined, ({ image }) =>
+      this.replication.assignReplicasToDirs(image, request),
+    );
+  }
+
   allocateProducerIds(brokerId: number, brokerEpoch: BrokerEpoch): Promise<ProducerIdsBlock> {
     return this.write('allocateProducerIds', undefined, ({ image }) =>
       this.producerIds.generateNextBlock(image, brokerId, brokerEpoch),
@@ -228,7 +301,10 @@ export class QuorumController implements MetadataPublisher {
     const { active } = this;
     if (active === undefined) return;
     // With nothing uncommitted left, both images say the same: keeping one halves the memory.
-    if (image.highestOffset >= sub64(active.nextOffset, 1)) active.image = image;
+    if (image.highestOffset >= sub64(active.nextOffset, 1)) {
+      this.index.rebase(active.image.topics, image.topics);
+      active.image = image;
+    }
     this.deferred.completeUpTo(image.highestOffset);
   }
 
@@ -266,12 +342,76 @@ export class QuorumController implements MetadataPublisher {
       minInsyncReplicas: this.options.config.int('min.insync.replicas'),
     });
     if (records.length > 0) this.append(state, records, true);
+    this.index.at(state.image.topics);
     this.cluster.startSessions(state.image, this.nowMs());
-    const sessionMs = this.options.config.int('broker.session.timeout.ms');
-    this.every(Math.max(1, Math.floor(sessionMs / 8)), () => this.fenceStaleBrokers());
-    const idleMs = this.options.config.int('metadata.max.idle.interval.ms');
+    this.startTasks();
+  }
+
+  private startTasks(): void {
+    const { config } = this.options;
+    const checkMs = Math.max(1, Math.floor(config.int('broker.session.timeout.ms') / 8));
+    let checkedMs = this.nowMs();
+    this.every(checkMs, () => {
+      // A timer that comes much too late means that this process stood still, and so could hear of nobody.
+      const pauseMs = this.nowMs() - checkedMs - checkMs;
+      if (pauseMs > checkMs) this.heartbeats.excuse(pauseMs);
+      checkedMs = this.nowMs();
+      this.fenceStaleBrokers();
+    });
+    const idleMs = config.int('metadata.max.idle.interval.ms');
     if (idleMs > 0) this.every(idleMs, () => this.writeNoOp(idleMs));
-    for (const resolve of this.activeWaiters.splice(0)) resolve();
+    if (config.boolean('auto.leader.rebalance.enable')) {
+      const intervalMs = config.long('leader.imbalance.check.interval.seconds') * 1000;
+      this.every(intervalMs, () => this.balanceLeaders());
+    }
+    this.every(config.long('unclean.leader.election.interval.ms'), () => this.electUncleanLeaders());
+  }
+
+  private balanceLeaders(): void {
+    if (this.active === undefined || !this.elections.areLeadersImbalanced(this.active.image)) return;
+    this.elect('gave partitions back to their preferred leaders', ({ image }) =>
+      this.elections.balanceLeaders(image),
+    ).then(isFull => isFull && this.balanceLeaders(), ignoreLoss);
+  }
+
+  /** Where a topic allows it, partitions that nobody else can lead get a leader that may lack records. */
+  private electUncleanLeaders(): void {
+    if (this.active === undefined || !this.elections.areSomeLeaderless(this.active.image)) return;
+    this.elect('elected leaders that may lack records', ({ image }) =>
+      this.elections.electUncleanLeaders(image),
+    ).then(isFull => isFull && this.electUncleanLeaders(), ignoreLoss);
+  }
+
+  /** One round of elections that nobody asked for. Resolves to whether another one should follow. */
+  private async elect(
+    what: string,
+    operation: (state: ActiveState) => ControllerResult<ElectionRound>,
+  ): Promise<boolean> {
+    const { elected, isFull } = await this.write('elect', undefined, operation);
+    if (elected > 0) this.logger.info(what, { partitions: elected });
+    return isFull;
+  }
+
+  /** Configurations decide what replicas are eligible and which may be elected: both are looked at again at once. */
+  private alterConfigs<T>(name: string, alter: (image: MetadataImage) => ControllerResult<T>): Promise<T> {
+    let mayElect = false;
+    const response = this.write(name, undefined, ({ image }) => {
+      const result = alter(image);
+      const changed = changedConfigs(result.records);
+      mayElect = changed.has('unclean.leader.election.enable');
+      const resources = changed.get('min.insync.replicas');
+      if (resources === undefined) return result;
+      const delta = new MetadataDelta(image);
+      for (const record of result.records) delta.replay(record);
+      const next = delta.apply(image.provenance);
+      const topics = resources.has('')
+        ? next.topics.topics()
+        : [...resources].flatMap(topic => next.topics.topic(topic) ?? []);
+      const eligible = this.replication.minInsyncReplicasUpdates(next, topics);
+      return { ...result, records: [...result.records, ...eligible] };
+    });
+    if (mayElect) this.electUncleanLeaders();
+    return response;
   }
 
   private renounce(): void {
@@ -280,6 +420,7 @@ export class QuorumController implements MetadataPublisher {
     this.active = undefined;
     for (const timer of this.timers.splice(0)) timer.cancel();
     this.heartbeats.clear();
+    this.index.clear();
     this.logger.info('is no longer the active controller', { epoch: active.epoch });
     this.deferred.failAll(notController());
   }
@@ -298,8 +439,7 @@ export class QuorumController implements MetadataPublisher {
     if (timeoutMs !== undefined && timeoutMs <= 0) return Promise.reject(timedOut(name, timeoutMs));
     let result: ControllerResult<T>;
     try {
-      // The quorum may have written records of its own since.
-      active.nextOffset = max64(active.nextOffset, this.log.logEndOffset());
+      this.skipOthersRecords(active);
       result = operation(active);
       this.append(active, result.records, result.atomic);
     } catch (error) {
@@ -329,23 +469,42 @@ export class QuorumController implements MetadataPublisher {
     for (let start = 0; start < records.length; start += size) {
       const batch = records.slice(start, start + size);
       const delta = new MetadataDelta(state.image);
-      for (const record of batch) delta.replay(record);
+      for (const record of batch) {
+        delta.replay(record);
+        if (isUncleanElection(record)) this.warnOfUncleanElection(record);
+      }
+      const imageUpTo = (lastContainedOffset: Offset): MetadataImage =>
+        delta.apply({
+          lastContainedOffset,
+          lastContainedEpoch: state.epoch,
+          lastContainedLogTimeMs: this.runtime.clock.wallMs(),
+        });
+      this.skipOthersRecords(state);
       const expected = add64(state.nextOffset, batch.length - 1);
-      const image = delta.apply({
-        lastContainedOffset: expected,
-        lastContainedEpoch: state.epoch,
-        lastContainedLogTimeMs: this.runtime.clock.wallMs(),
-      });
+      let image = imageUpTo(expected);
       const lastOffset = this.schedule(state, batch.map(encodeMetadataRecord));
-      invariant(
-        lastOffset === expected,
-        'M6',
-        () => `records ended at ${lastOffset}, expected at ${expected}`,
-      );
+      invariant(lastOffset >= expected, 'M6', () => `records ended at ${lastOffset}, before ${expected}`);
+      // A record of the quorum's own may wait to be written between the controller's last one and these.
+      if (lastOffset !== expected) image = imageUpTo(lastOffset);
+      if (delta.topics !== undefined) this.index.advance(delta.topics, image.topics);
       state.image = image;
-      state.nextOffset = add64(expected, 1);
+      state.nextOffset = add64(lastOffset, 1);
       state.lastWriteMs = this.nowMs();
     }
+  }
+
+  /** The quorum may have written records of its own since. */
+  private skipOthersRecords(state: ActiveState): void {
+    state.nextOffset = max64(state.nextOffset, this.log.logEndOffset());
+  }
+
+  private warnOfUncleanElection({ data }: MetadataRecordOf<'PartitionChangeRecord'>): void {
+    const { topicId, partitionId, leader } = data;
+    this.logger.warn('elected a leader that may lack records: those that only others have are lost', {
+      topicId,
+      partitionId,
+      leader,
+    });
   }
 
   private schedule(state: ActiveState, values: readonly Buffer[]): Offset {
@@ -411,8 +570,17 @@ interface ActiveState {
   lastWriteMs: number;
 }
 
-function plainTopic(name: string): CreatableTopic {
-  return { name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] };
+function isUncleanElection(record: MetadataRecord): record is MetadataRecordOf<'PartitionChangeRecord'> {
+  return (
+    record.type === 'PartitionChangeRecord' &&
+    record.data.leaderRecoveryState === LeaderRecoveryState.RECOVERING &&
+    record.data.leader >= 0
+  );
+}
+
+/** Leadership was lost on the way: the next controller looks for itself. */
+function ignoreLoss(error: unknown): void {
+  if (!(error instanceof KafkaError)) throw error;
 }
 
 function notController(): KafkaError {

@@ -19,6 +19,7 @@ export interface PlacementSpec {
  * Places replicas in stripes over racks and brokers. The goals, in order: no two replicas of a partition on one broker;
  * as many racks as possible for each partition; the leader on a broker that is not fenced; leaders and replicas spread
  * evenly over racks, then over the brokers of a rack; a fenced broker only where the others of its rack are used up.
+ * Brokers that are about to stop, or whose directories are all cordoned, get none.
  *
  * Racks are walked in one order from a start that moves on with each partition, brokers of a rack likewise; both orders
  * are shuffled for each call, so that small topics do not all begin at the same broker. Brokers without a rack make up
@@ -35,9 +36,11 @@ export class ReplicaPlacer {
   place(brokers: Iterable<BrokerRegistration>, spec: PlacementSpec): PartitionAssignment[] {
     const { partitionCount, replicationFactor } = spec;
     const byId = new Map<number, BrokerRegistration>();
-    for (const broker of brokers) byId.set(broker.id, broker);
+    for (const broker of brokers) if (isUsable(broker)) byId.set(broker.id, broker);
     if (replicationFactor <= 0) throw tooFew('it is not positive');
-    if (replicationFactor > byId.size) throw tooFew(`only ${byId.size} broker(s) are registered`);
+    if (replicationFactor > byId.size) {
+      throw tooFew(`only ${byId.size} broker(s) are registered that take new replicas`);
+    }
     const racks = this.racksOf(byId.values());
     if (!racks.some(rack => rack.unfenced.ids.length > 0)) throw tooFew('all brokers are fenced');
     const assignments: PartitionAssignment[] = [];
@@ -146,6 +149,12 @@ function placeOne(racks: readonly Rack[], start: number, replicationFactor: numb
     if (replica !== undefined) replicas.push(replica);
   }
   return replicas;
+}
+
+/** Whether the broker may get new replicas: it is not about to stop, and not all of its directories are cordoned. */
+function isUsable({ inControlledShutdown, directories, cordonedDirectories }: BrokerRegistration): boolean {
+  if (inControlledShutdown) return false;
+  return directories.length === 0 || directories.some(id => !cordonedDirectories?.includes(id));
 }
 
 /** The directory of a replica that nobody has placed yet: the only one there is, or the broker's to choose. */

@@ -1,18 +1,35 @@
-import type { MetadataImage } from '../metadata/metadata-image.ts';
-import { DirectoryId } from '../metadata/directory-id.ts';
 import type { Uuid } from '../base/uuid.ts';
-import { FeatureName } from '../metadata/features.ts';
+import { isReservedDirectory } from '../metadata/directory-id.ts';
+import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { MetadataRecord } from '../metadata/metadata-record.ts';
-import { NO_LEADER, type PartitionRegistration } from '../metadata/partition-registration.ts';
+import {
+  LeaderRecoveryState,
+  NO_LEADER,
+  NO_LEADER_CHANGE,
+  type PartitionRegistration,
+} from '../metadata/partition-registration.ts';
 import type { TopicImage } from '../metadata/topics-image.ts';
-import { PartitionChangeBuilder } from './partition-change-builder.ts';
+import { Errors } from '../protocol/errors.ts';
+import type {
+  AlterPartitionRequest,
+  AlterPartitionResponse,
+} from '../protocol/messages/56-alter-partition.ts';
+import type {
+  AssignReplicasToDirsRequest,
+  AssignReplicasToDirsResponse,
+} from '../protocol/messages/73-assign-replicas-to-dirs.ts';
+import { checkBrokerEpoch, checkDirectoryAssignment } from './broker-checks.ts';
+import { type ControllerResult, splittableResult } from './controller-result.ts';
+import type { PartitionChangeBuilder } from './partition-change-builder.ts';
+import {
+  PartitionChanges,
+  type TopicElectionConfigs,
+  usesEligibleLeaderReplicas,
+} from './partition-changes.ts';
+import type { PartitionIndex } from './partition-index.ts';
 
-/** What the election needs of a topic's configuration. */
-export interface TopicElectionConfigs {
-  /** `topic` is a name; the answer counts the defaults of the cluster. */
-  minInsyncReplicas(image: MetadataImage, topic: string): number;
-  uncleanLeaderElection(image: MetadataImage, topic: string): boolean;
-}
+type AlteredPartition = AlterPartitionResponse['topics'][number]['partitions'][number];
+type PartitionAlteration = AlterPartitionRequest['topics'][number]['partitions'][number];
 
 /** What happened to brokers. */
 export interface BrokerStateChange {
@@ -20,83 +37,163 @@ export interface BrokerStateChange {
   readonly brokerToRemove?: number;
   /** May lead from now on, though the image does not say so yet. */
   readonly brokerToAdd?: number;
-  /** It stopped without a flush. */
+  /** It stopped without a flush, or is gone for good: neither in sync nor eligible. */
   readonly uncleanShutdown?: number;
   /** Replicas of `brokerToRemove` only in these directories. */
   readonly directories?: ReadonlySet<Uuid>;
 }
 
-/** Moves leaders and in-sync replicas when brokers come and go. All of it follows from the image it is given. */
+/**
+ * Moves leaders and in-sync replicas when brokers come and go, and when leaders ask for another ISR. All of it follows
+ * from the image it is given; the index only finds what to look at.
+ */
 export class ReplicationControlManager {
   private readonly configs: TopicElectionConfigs;
+  private readonly index: PartitionIndex;
 
-  constructor(configs: TopicElectionConfigs) {
+  constructor(configs: TopicElectionConfigs, index: PartitionIndex) {
     this.configs = configs;
+    this.index = index;
   }
 
   /** Whether the broker leads any partition. */
   hasLeaderships(image: MetadataImage, brokerId: number): boolean {
-    for (const topic of image.topics.topics()) {
-      if (topic.partitions.some(partition => partition.leader === brokerId)) return true;
-    }
-    return false;
+    return this.index.at(image.topics).leaderships(brokerId) > 0;
   }
 
   /**
-   * One record for each partition that `change` concerns: those that `brokerToRemove` is in the ISR of, or was, and
-   * those without a leader that `brokerToAdd` replicates.
+   * One record for each partition that `change` concerns: those that `brokerToRemove` is in the ISR of, those that
+   * `uncleanShutdown` is in the ISR or the ELR of, and those without a leader that `brokerToAdd` replicates.
    */
   leaderAndIsrUpdates(image: MetadataImage, change: BrokerStateChange): MetadataRecord[] {
-    const records: MetadataRecord[] = [];
-    for (const topic of image.topics.topics()) {
-      let options: TopicOptions | undefined;
+    const { brokerToRemove, brokerToAdd, uncleanShutdown } = change;
+    const index = this.index.at(image.topics);
+    const topicIds = new Set<Uuid>();
+    for (const brokerId of [brokerToRemove, uncleanShutdown, brokerToAdd]) {
+      if (brokerId === undefined) continue;
+      for (const topicId of index.topicsOnBroker(brokerId)) topicIds.add(topicId);
+    }
+    const isGone = (id: number): boolean => id === brokerToRemove || id === uncleanShutdown;
+    const isActive = (id: number): boolean =>
+      !isGone(id) && (id === brokerToAdd || image.cluster.isActive(id));
+    const changes = new PartitionChanges(image, this.configs, { isActive });
+    const edit = (builder: PartitionChangeBuilder): void => {
+      if (brokerToRemove !== undefined || uncleanShutdown !== undefined) builder.removeFromIsr(isGone);
+      if (uncleanShutdown !== undefined) builder.withUncleanShutdown([uncleanShutdown]);
+    };
+    for (const topicId of topicIds) {
+      const topic = image.topics.topicById(topicId)!;
       topic.partitions.forEach((partition, id) => {
-        if (!isConcerned(partition, change)) return;
-        options ??= this.topicOptions(image, topic);
-        const record = this.update(image, topic, id, partition, change, options);
-        if (record !== undefined) records.push(record);
+        if (isConcerned(partition, change)) changes.change(topic, id, partition, edit);
       });
     }
-    return records;
+    return changes.records;
   }
 
-  private update(
+  /**
+   * What a new `min.insync.replicas` means for eligible leader replicas, once it is in `image`: where the ISR is large
+   * enough now, its members acknowledge records again, which those outside need not have.
+   */
+  minInsyncReplicasUpdates(image: MetadataImage, topics: Iterable<TopicImage>): MetadataRecord[] {
+    if (!usesEligibleLeaderReplicas(image)) return [];
+    const changes = new PartitionChanges(image, this.configs);
+    for (const topic of topics) {
+      topic.partitions.forEach((partition, id) => {
+        if (partition.elr.length > 0) changes.change(topic, id, partition);
+      });
+    }
+    return changes.records;
+  }
+
+  /**
+   * Gives leaders the ISR that they ask for. STALE_BROKER_EPOCH and BROKER_ID_NOT_REGISTERED for all; of a partition:
+   *
+   * ```
+   * UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION   it is not there
+   * NOT_CONTROLLER          the leader has seen a later epoch than this controller: another one leads by now
+   * FENCED_LEADER_EPOCH     the leader epoch is an earlier one
+   * INVALID_REQUEST         the sender does not lead; the ISR is empty, has strangers in it or lacks the leader; it has
+   *                         others in it while the leader recovers; the leader would recover again
+   * INVALID_UPDATE_VERSION  the partition has changed since the leader looked
+   * INELIGIBLE_REPLICA      a broker of the ISR is fenced, stops, is not there, or not in the life that the leader saw
+   * NEW_LEADER_ELECTED      done, and that ended a reassignment and with it this leadership
+   * ```
+   *
+   * Versions 0 and 1 know fewer codes.
+   */
+  alterPartition(
     image: MetadataImage,
-    topic: TopicImage,
-    id: number,
-    partition: PartitionRegistration,
-    change: BrokerStateChange,
-    options: TopicOptions,
-  ): MetadataRecord | undefined {
-    const { brokerToRemove, brokerToAdd, uncleanShutdown } = change;
-    const isAcceptableLeader = (brokerId: number): boolean => {
-      if (brokerId === brokerToRemove || brokerId === uncleanShutdown) return false;
-      if (brokerId === brokerToAdd) return true;
-      return image.cluster.isActive(brokerId) && directoryIsOnline(image, partition, brokerId);
-    };
-    const builder = new PartitionChangeBuilder(topic.id, id, partition, {
-      metadataVersion: image.features.metadataVersion,
-      ...options,
-      isAcceptableLeader,
+    request: AlterPartitionRequest,
+    apiVersion: number,
+  ): ControllerResult<{ readonly topics: AlterPartitionResponse['topics'] }> {
+    checkBrokerEpoch(image, request.brokerId, request.brokerEpoch);
+    const changes = new PartitionChanges(image, this.configs);
+    const byId = apiVersion > 1;
+    const topics = request.topics.map(({ topicId, topicName, partitions }) => {
+      const topic = byId ? image.topics.topicById(topicId) : image.topics.topic(topicName);
+      if (topic === undefined) {
+        const code = byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
+        return { topicId, topicName, partitions: partitions.map(each => refused(each.partitionIndex, code)) };
+      }
+      const altered = partitions.map(each => {
+        const newIsr = apiVersion >= 3 ? each.newIsrWithEpochs : each.newIsr.map(withoutEpoch);
+        return alterOne(changes, topic, request.brokerId, { ...each, newIsrWithEpochs: newIsr }, byId);
+      });
+      return { topicId, topicName, partitions: altered };
     });
-    builder.removeFromIsr(brokerId => brokerId === brokerToRemove || brokerId === uncleanShutdown);
-    if (uncleanShutdown !== undefined) builder.withUncleanShutdown([uncleanShutdown]);
-    return builder.build();
+    return splittableResult(changes.records, { topics });
   }
 
-  private topicOptions(image: MetadataImage, topic: TopicImage): TopicOptions {
-    return {
-      eligibleLeaderReplicas: image.features.level(FeatureName.ELIGIBLE_LEADER_REPLICAS_VERSION) > 0,
-      minInsyncReplicas: this.configs.minInsyncReplicas(image, topic.name),
-      uncleanElection: this.configs.uncleanLeaderElection(image, topic.name),
+  /**
+   * Notes in which directories a broker has its replicas. UNSUPPORTED_VERSION, BROKER_ID_NOT_REGISTERED and
+   * STALE_BROKER_EPOCH for all; UNKNOWN_TOPIC_ID, UNKNOWN_TOPIC_OR_PARTITION and NOT_LEADER_OR_FOLLOWER of a partition.
+   */
+  assignReplicasToDirs(
+    image: MetadataImage,
+    request: AssignReplicasToDirsRequest,
+  ): ControllerResult<{ readonly directories: AssignReplicasToDirsResponse['directories'] }> {
+    checkDirectoryAssignment(image.features.metadataVersion);
+    const { brokerId } = request;
+    const broker = checkBrokerEpoch(image, brokerId, request.brokerEpoch);
+    const changes = new PartitionChanges(image, this.configs);
+    const assign = (topic: TopicImage | undefined, id: number, directory: Uuid): number => {
+      if (topic === undefined) return Errors.UNKNOWN_TOPIC_ID;
+      const partition = changes.partition(topic, id);
+      if (partition === undefined) return Errors.UNKNOWN_TOPIC_OR_PARTITION;
+      const index = partition.replicas.indexOf(brokerId);
+      if (index < 0) return Errors.NOT_LEADER_OR_FOLLOWER;
+      const isOnline = broker.directories.includes(directory);
+      const before = partition.directories[index];
+      // A replica that was in a directory which is no longer there begins anew. One in sync has fetched it all since.
+      const isEmpty =
+        before !== undefined &&
+        before !== directory &&
+        !partition.isr.includes(brokerId) &&
+        !isReservedDirectory(before) &&
+        !broker.directories.includes(before);
+      const edit = (builder: PartitionChangeBuilder): void => {
+        builder.withDirectory(brokerId, directory);
+        if (!isOnline) builder.removeFromIsr(replica => replica === brokerId);
+        if (isEmpty) builder.withEmptyReplica(brokerId);
+      };
+      changes.change(topic, id, partition, edit);
+      return Errors.NONE;
     };
+    const directories = request.directories.map(({ id: directory, topics }) => ({
+      id: directory,
+      topics: topics.map(({ topicId, partitions }) => {
+        const topic = image.topics.topicById(topicId);
+        return {
+          topicId,
+          partitions: partitions.map(({ partitionIndex }) => ({
+            partitionIndex,
+            errorCode: assign(topic, partitionIndex, directory),
+          })),
+        };
+      }),
+    }));
+    return splittableResult(changes.records, { directories });
   }
-}
-
-interface TopicOptions {
-  readonly eligibleLeaderReplicas: boolean;
-  readonly minInsyncReplicas: number;
-  readonly uncleanElection: boolean;
 }
 
 function isConcerned(partition: PartitionRegistration, change: BrokerStateChange): boolean {
@@ -118,18 +215,82 @@ function isConcerned(partition: PartitionRegistration, change: BrokerStateChange
   return directory !== undefined && directories.has(directory);
 }
 
-function directoryIsOnline(
-  image: MetadataImage,
-  partition: PartitionRegistration,
+function alterOne(
+  changes: PartitionChanges,
+  topic: TopicImage,
   brokerId: number,
-): boolean {
-  const directory = partition.directories[partition.replicas.indexOf(brokerId)];
-  if (
-    directory === undefined ||
-    directory === DirectoryId.MIGRATING ||
-    directory === DirectoryId.UNASSIGNED
-  ) {
-    return true;
+  alteration: PartitionAlteration,
+  knowsNewCodes: boolean,
+): AlteredPartition {
+  const { partitionIndex } = alteration;
+  const partition = changes.partition(topic, partitionIndex);
+  if (partition === undefined) return refused(partitionIndex, Errors.UNKNOWN_TOPIC_OR_PARTITION);
+  const problem = alterationProblem(changes.image, brokerId, partition, alteration);
+  if (problem !== undefined) {
+    const unknown = problem === Errors.INELIGIBLE_REPLICA && !knowsNewCodes;
+    return refused(partitionIndex, unknown ? Errors.OPERATION_NOT_ATTEMPTED : problem);
   }
-  return image.cluster.broker(brokerId)?.directories.includes(directory) ?? false;
+  const change = changes.change(topic, partitionIndex, partition, builder => {
+    builder
+      .withIsr(alteration.newIsrWithEpochs.map(each => each.brokerId))
+      .withRecoveryState(alteration.leaderRecoveryState);
+  });
+  if (change !== undefined && change.leader !== NO_LEADER_CHANGE && change.leader !== brokerId) {
+    return refused(partitionIndex, knowsNewCodes ? Errors.NEW_LEADER_ELECTED : Errors.FENCED_LEADER_EPOCH);
+  }
+  const next = changes.partition(topic, partitionIndex)!;
+  return {
+    partitionIndex,
+    errorCode: Errors.NONE,
+    leaderId: next.leader,
+    leaderEpoch: next.leaderEpoch,
+    isr: [...next.isr],
+    leaderRecoveryState: next.leaderRecoveryState,
+    partitionEpoch: next.partitionEpoch,
+  };
+}
+
+/** The code of the first check that fails, in Kafka's order. */
+function alterationProblem(
+  image: MetadataImage,
+  brokerId: number,
+  partition: PartitionRegistration,
+  alteration: PartitionAlteration,
+): number | undefined {
+  const { leaderEpoch, partitionEpoch, leaderRecoveryState, newIsrWithEpochs } = alteration;
+  if (leaderEpoch > partition.leaderEpoch) return Errors.NOT_CONTROLLER;
+  if (partitionEpoch > partition.partitionEpoch) return Errors.NOT_CONTROLLER;
+  if (leaderEpoch < partition.leaderEpoch) return Errors.FENCED_LEADER_EPOCH;
+  if (brokerId !== partition.leader) return Errors.INVALID_REQUEST;
+  if (partitionEpoch < partition.partitionEpoch) return Errors.INVALID_UPDATE_VERSION;
+  const newIsr = new Set(newIsrWithEpochs.map(each => each.brokerId));
+  if (newIsr.size !== newIsrWithEpochs.length || !newIsr.has(partition.leader)) return Errors.INVALID_REQUEST;
+  for (const id of newIsr) if (!partition.replicas.includes(id)) return Errors.INVALID_REQUEST;
+  const { RECOVERED, RECOVERING } = LeaderRecoveryState;
+  if (leaderRecoveryState !== RECOVERED && leaderRecoveryState !== RECOVERING) return Errors.INVALID_REQUEST;
+  if (leaderRecoveryState === RECOVERING) {
+    if (newIsr.size > 1 || partition.leaderRecoveryState === RECOVERED) return Errors.INVALID_REQUEST;
+  }
+  const isEligible = (id: number, epoch: number | bigint): boolean =>
+    image.cluster.isActive(id) && (epoch === -1 || image.cluster.broker(id)?.epoch === epoch);
+  if (!newIsrWithEpochs.every(each => isEligible(each.brokerId, each.brokerEpoch))) {
+    return Errors.INELIGIBLE_REPLICA;
+  }
+  return undefined;
+}
+
+function refused(partitionIndex: number, errorCode: number): AlteredPartition {
+  return {
+    partitionIndex,
+    errorCode,
+    leaderId: 0,
+    leaderEpoch: 0,
+    isr: [],
+    leaderRecoveryState: LeaderRecoveryState.RECOVERED,
+    partitionEpoch: 0,
+  };
+}
+
+function withoutEpoch(brokerId: number): { brokerId: number; brokerEpoch: number } {
+  return { brokerId, brokerEpoch: -1 };
 }

@@ -277,7 +277,9 @@ export class TopicControlManager {
       throw new KafkaError(Errors.INVALID_PARTITIONS, text);
     }
     const additional = request.count - present;
-    const factor = topic.partitions[0]!.replicas.length;
+    // Replicas that a reassignment is about to take away do not count.
+    const { replicas, removingReplicas } = topic.partitions[0]!;
+    const factor = replicas.length - removingReplicas.length;
     if (request.assignments !== null && request.assignments.length !== additional) {
       const text = `${additional} partition(s) are new, but ${request.assignments.length} assignment(s) are given`;
       throw new KafkaError(Errors.INVALID_REPLICA_ASSIGNMENT, text);

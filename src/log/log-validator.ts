@@ -1,14 +1,5 @@
 import { MalformedError } from '../base/byte-reader.ts';
-import {
-  add64,
-  diff64,
-  type Int64,
-  type LeaderEpoch,
-  max64,
-  type Offset,
-  sub64,
-  type Timestamp,
-} from '../base/int64.ts';
+import { add64, diff64, type LeaderEpoch, max64, type Offset, sub64, type Timestamp } from '../base/int64.ts';
 import { compress } from '../compression/codecs.ts';
 import { CompressionType, compressionTypeOf, isCompressionType } from '../compression/compression-type.ts';
 import type { LogConfig } from '../config/log-config.ts';
@@ -40,7 +31,7 @@ export { type RecordError, RecordValidationError } from './record-errors.ts';
  *   appendAsLeader    validateAndAssignOffsets(records, {origin, firstOffset, leaderEpoch, nowMs, config}), then stage
  *                     `result.records`. It is `records` itself (or the start of it, where the end was cut off) with
  *                     base offset and leader epoch written into it, or a new buffer.
- *   appendAsFollower  validateReplicated(records): framing, checksums, order. Nothing is changed.
+ *   appendAsFollower  validateReplicated(records) in replicated-records.ts: framing, checksums, order.
  *   Produce handler   checkProducedRecords(records, apiVersion) before, as the request's own rules.
  *
  * All three throw KafkaError; a RecordValidationError (record-errors.ts) names the records at fault.
@@ -561,41 +552,4 @@ function checkMessages(records: Buffer, first: LegacyMessage, maxMessageBytes: n
   if (codec !== CompressionType.NONE && count > 1)
     throw invalidRecord('a compressed message is not the only one of its set');
   return codec;
-}
-
-export interface ReplicatedRecords {
-  /** The whole batches at the start of what came; what follows them is the start of a batch that was cut off. */
-  readonly records: Buffer;
-  readonly batches: readonly RecordBatch[];
-}
-
-/**
- * Checks what a follower got from its leader: framing, checksums, and offsets that go up from `firstOffset` on.
- * Throws CORRUPT_MESSAGE, and INVALID_RECORD for offsets out of order.
- */
-export function validateReplicated(records: Buffer, firstOffset: Offset): ReplicatedRecords {
-  const batches: RecordBatch[] = [];
-  let nextOffset: Int64 = firstOffset;
-  let end = 0;
-  try {
-    for (const batch of batchesOf(records)) {
-      if (!batch.isValid()) {
-        throw new KafkaError(
-          Errors.CORRUPT_MESSAGE,
-          `the batch at offset ${batch.baseOffset} has a wrong checksum`,
-        );
-      }
-      if (batch.baseOffset < nextOffset || batch.lastOffsetDelta < 0) {
-        throw invalidRecord(
-          `the batch at offset ${batch.baseOffset} starts below ${nextOffset}, where it should go on`,
-        );
-      }
-      nextOffset = batch.nextOffset;
-      end = batch.end;
-      batches.push(batch);
-    }
-  } catch (error) {
-    throw corruptMessage(error);
-  }
-  return { records: end === records.length ? records : records.subarray(0, end), batches };
 }

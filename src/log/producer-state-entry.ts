@@ -73,6 +73,19 @@ export class ProducerStateEntry {
     this.lastTimestamp = batch.timestamp;
   }
 
+  /**
+   * Takes the older batches back that `before`, from before a truncation to `endOffset`, remembers: a snapshot has the
+   * last one only, and a retry of one of the others would pass for a gap.
+   */
+  recall(before: ProducerStateEntry, endOffset: Offset): void {
+    const [first] = this.retained;
+    if (first === undefined || before.producerEpoch !== this.producerEpoch) return;
+    const older = before.retained.filter(
+      ({ lastOffset }) => lastOffset < endOffset && lastOffset < first.lastOffset,
+    );
+    this.retained = [...older, ...this.retained].slice(-BATCHES_TO_RETAIN);
+  }
+
   /** A marker ended the transaction. A new epoch starts its sequences anew. */
   endTransaction(producerEpoch: number, coordinatorEpoch: number, timestamp: Timestamp): void {
     if (producerEpoch !== this.producerEpoch) {

@@ -36,11 +36,12 @@ import { rebuildTransactionIndex, replayProducerState } from './log-replay.ts';
 import { deletableSegments } from './log-retention.ts';
 import { LogSegment, NEW_SEGMENT_FILES } from './log-segment.ts';
 import type { LogSegments } from './log-segments.ts';
-import { type AppendOrigin, validateAndAssignOffsets, validateReplicated } from './log-validator.ts';
+import { type AppendOrigin, validateAndAssignOffsets } from './log-validator.ts';
 import { writeTopicId } from './partition-metadata-file.ts';
 import { PendingAppend } from './pending-append.ts';
 import type { BatchMetadata, ProducerStateEntry } from './producer-state-entry.ts';
 import type { ProducerStateManager } from './producer-state-manager.ts';
+import { batchAround, runsOf, validateReplicated } from './replicated-records.ts';
 import type { TailCacheOfLog } from './tail-cache.ts';
 import type { TopicPartition } from './topic-partition.ts';
 import type { AbortedTxn } from './transaction-index.ts';
@@ -259,6 +260,13 @@ export class UnifiedLog implements AppendQueueOwner {
       config: this.currentConfig,
     });
     if (valid.recordCount === 0) return PendingAppend.empty(leaderEpoch, this.startOffset, this.stagedEnd);
+    const { segmentBytes } = this.currentConfig;
+    if (valid.records.length > segmentBytes) {
+      throw new KafkaError(
+        Errors.RECORD_LIST_TOO_LARGE,
+        `${valid.records.length} bytes do not fit in a segment of ${segmentBytes}`,
+      );
+    }
     const first = new RecordBatch(valid.records, 0);
     if (first.producerId !== NO_PRODUCER_ID) {
       if (origin === 'client') {
@@ -280,32 +288,24 @@ export class UnifiedLog implements AppendQueueOwner {
 
   /**
    * Appends batches that the leader has given offsets to, as they are. They may begin behind
-   * `stagedEndOffset`, not below. A batch at the end that is not whole is left out. Throws CORRUPT_MESSAGE,
-   * INVALID_RECORD.
+   * `stagedEndOffset`, not below; only an empty log may be given a batch that holds its start in the middle. A
+   * batch at the end that is not whole is left out. Returns what became of the last of them. Throws
+   * CORRUPT_MESSAGE, INVALID_RECORD; then nothing was appended.
    */
   appendAsFollower(records: Buffer): LogAppendInfo {
     this.checkOnline();
-    const { records: whole, batches } = validateReplicated(records, this.stagedEnd);
-    const last = batches.at(-1);
-    if (last === undefined)
-      return PendingAppend.empty(this.latestEpoch ?? -1, this.startOffset, this.stagedEnd);
-    let recordCount = 0;
-    let maxTimestamp: Timestamp = NO_TIMESTAMP;
-    for (const batch of batches) {
-      recordCount += batch.count;
-      maxTimestamp = max64(maxTimestamp, batch.maxTimestamp);
+    const { stagedEnd, startOffset } = this;
+    const around = stagedEnd === startOffset ? batchAround(records, startOffset) : undefined;
+    const whole = validateReplicated(records, around?.baseOffset ?? stagedEnd);
+    if (around !== undefined) this.truncateFullyAndStartAt(around.baseOffset, startOffset);
+    const nowMs = this.environment.runtime.clock.wallMs();
+    let pending: LogAppendInfo | undefined;
+    for (const run of runsOf(whole, this.currentConfig.segmentBytes)) {
+      // Batches of several epochs come in one fetch.
+      for (const batch of run.batches) this.assignEpoch(batch.partitionLeaderEpoch, batch.baseOffset);
+      pending = this.stage(run.records, { ...run, logAppendTime: NO_TIMESTAMP, nowMs });
     }
-    // Batches of several epochs come in one fetch.
-    for (const batch of batches) this.assignEpoch(batch.partitionLeaderEpoch, batch.baseOffset);
-    return this.stage(whole, {
-      firstOffset: batches[0]!.baseOffset,
-      lastOffset: last.lastOffset,
-      leaderEpoch: last.partitionLeaderEpoch,
-      maxTimestamp,
-      logAppendTime: NO_TIMESTAMP,
-      recordCount,
-      nowMs: this.environment.runtime.clock.wallMs(),
-    });
+    return pending ?? PendingAppend.empty(this.latestEpoch ?? -1, this.startOffset, this.stagedEnd);
   }
 
   private validateProducers(records: Buffer, origin: AppendOrigin, transactionVersion: number): void {
@@ -319,12 +319,6 @@ export class UnifiedLog implements AppendQueueOwner {
   private stage(records: Buffer, append: StagedFields): LogAppendInfo {
     const { firstOffset, lastOffset, leaderEpoch } = append;
     const config = this.currentConfig;
-    if (records.length > config.segmentBytes) {
-      throw new KafkaError(
-        Errors.RECORD_LIST_TOO_LARGE,
-        `${records.length} bytes do not fit in a segment of ${config.segmentBytes}`,
-      );
-    }
     invariant(firstOffset >= this.stagedEnd, 'S1', () => `offset ${firstOffset} below ${this.stagedEnd}`);
     this.assignEpoch(leaderEpoch, firstOffset);
     const segment = this.onDisk(() => {
@@ -640,7 +634,11 @@ export class UnifiedLog implements AppendQueueOwner {
     this.checkOnline();
     this.queue.writeNow();
     this.checkOnline();
-    if (offset >= this.stagedEnd) return false;
+    if (offset >= this.stagedEnd) {
+      // A leader that wrote nothing in its epoch has noted where it began: no record stands for that.
+      this.leaderEpochCache.truncateFromEnd(this.stagedEnd);
+      return false;
+    }
     if (offset < this.segments.first!.baseOffset) {
       this.truncateFullyAndStartAt(offset);
       return true;
@@ -704,8 +702,13 @@ export class UnifiedLog implements AppendQueueOwner {
 
   private rebuildProducerState(endOffset: Offset): void {
     const { producerState } = this;
+    const before = new Map(producerState.activeProducers);
     producerState.truncateAndReload(this.startOffset, endOffset, this.environment.runtime.clock.wallMs());
     replayProducerState(producerState, this.segments, endOffset);
+    for (const [producerId, entry] of producerState.activeProducers) {
+      const known = before.get(producerId);
+      if (known !== undefined && known !== entry) entry.recall(known, endOffset);
+    }
     this.updateFirstUnstableOffset();
   }
 

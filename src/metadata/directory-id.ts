@@ -9,3 +9,8 @@ export const DirectoryId = {
   /** In a directory that went offline. */
   LOST: 'AAAAAAAAAAAAAAAAAAAAAg' as Uuid,
 } as const;
+
+/** Whether the id names no directory, but is one of {@link DirectoryId}. */
+export function isReservedDirectory(id: Uuid): boolean {
+  return Object.values(DirectoryId).includes(id);
+}

@@ -42,9 +42,13 @@ export class MetadataLoader implements RaftListener {
     return this.batchLoader.inTransaction;
   }
 
-  /** Publishers are told in the order they were added. One that comes late gets everything so far at once. */
-  addPublisher(publisher: MetadataPublisher): void {
-    this.publishers.push(publisher);
+  /**
+   * Publishers are told in the order they were added; with `before`, the new one is told before that one. One that comes
+   * late gets everything so far at once.
+   */
+  addPublisher(publisher: MetadataPublisher, before?: MetadataPublisher): void {
+    const index = before === undefined ? -1 : this.publishers.indexOf(before);
+    this.publishers.splice(index < 0 ? this.publishers.length : index, 0, publisher);
     if (!this.caughtUp) return;
     const delta = new MetadataDelta(MetadataImage.EMPTY);
     for (const record of this.current.records()) delta.replay(record);

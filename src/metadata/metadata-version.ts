@@ -70,6 +70,8 @@ export const recordVersions = {
 /** What came with which level of `metadata.version`. */
 export const metadataVersionSupports = {
   scram: (level: number) => level >= 11,
+  /** Gone with level 12: until then brokers needed a new leader epoch when an ISR shrank. */
+  leaderEpochBumpOnIsrShrink: (level: number) => level < 12,
   transactions: (level: number) => level >= 13,
   delegationTokens: (level: number) => level >= 14,
   controllerRegistration: (level: number) => level >= 15,

@@ -14,7 +14,7 @@ import {
 import type { FetchRequest, RaftMessage, RaftRequest, RaftResponse, VoteRequest } from './raft-message.ts';
 import { emptyOutput, RaftReplica } from './raft-replica.ts';
 import type { RaftEvent, Ready } from './ready.ts';
-import { type ReplicaKey, sameReplica, type VoterNode } from './voter-set.ts';
+import { type ReplicaKey, sameReplica, type VoterNode, type VoterSet } from './voter-set.ts';
 
 /**
  * One replica of the metadata quorum (KRaft: KIP-595, 630, 853, 996) without effects: {@link step} takes an
@@ -134,6 +134,12 @@ export class RaftCore extends RaftReplica {
         return;
       case 'removeVoter':
         this.out.refused = this.removeVoter(event.voter);
+        return;
+      case 'updateVoter':
+        this.out.refused = this.updateVoter(event.voter);
+        return;
+      case 'upgradeVoters':
+        this.out.refused = this.upgradeVoters(event.voters, event.kraftVersion);
         return;
     }
   }
@@ -268,15 +274,21 @@ export class RaftCore extends RaftReplica {
           : [{ id: state.leaderId, directoryId: this.voters.get(state.leaderId)?.directoryId ?? '' }];
       }
       case 'unattached':
-        return this.isVoter ? [] : this.discoveryTargets();
+        return this.discoveryTargets();
       case 'leader':
         return [];
     }
   }
 
-  /** An observer without a leader asks anyone who might know. */
+  /**
+   * An observer without a leader asks anyone who might know. A voter hears from its leader; it asks only the addresses
+   * it was given, as the voters that its log names may all be gone.
+   */
   private discoveryTargets(): readonly ReplicaKey[] {
-    const ids = new Set([...this.voters.ids, ...(this.options.bootstrapIds ?? [])]);
+    const bootstrapIds = this.options.bootstrapIds ?? [];
+    const ids = new Set(
+      this.isVoter ? bootstrapIds.filter(id => id < 0) : [...this.voters.ids, ...bootstrapIds],
+    );
     ids.delete(this.self.id);
     return Array.from(ids, id => ({ id, directoryId: '' }));
   }
@@ -340,7 +352,8 @@ export class RaftCore extends RaftReplica {
       fetchOffset: this.log.endOffset,
       lastFetchedEpoch: this.log.lastEpoch,
       highWatermark: this.committed ?? -1,
-      maxWaitMs: this.options.fetchMaxWaitMs,
+      // An answer that is held for longer would come too late.
+      maxWaitMs: Math.min(this.options.fetchMaxWaitMs, Math.floor(this.options.fetchTimeoutMs / 2)),
     });
   }
 
@@ -552,8 +565,15 @@ export class RaftCore extends RaftReplica {
         return;
       }
     }
-    state.leader.recordFetch(request.replica, fetchOffset, log.endOffset, this.now);
-    state.leader.parked.delete(request.replica.id);
+    if (request.replica.id >= 0) {
+      state.leader.recordFetch(request.replica, fetchOffset, log.endOffset, this.now);
+    }
+    const parkedAs = parkingPlace(request);
+    const forgotten = state.leader.parked.get(parkedAs);
+    if (forgotten !== undefined) {
+      state.leader.parked.delete(parkedAs);
+      this.respondFetch(forgotten.request);
+    }
     this.maybeAdvanceHighWatermark();
     if (this.state !== state) {
       this.respond(request, this.fetchError(Errors.NOT_LEADER_OR_FOLLOWER));
@@ -561,7 +581,7 @@ export class RaftCore extends RaftReplica {
     }
     if (this.hasNews(request) || request.maxWaitMs <= 0) this.respondFetch(request);
     else {
-      state.leader.parked.set(request.replica.id, { request, deadlineMs: this.now + request.maxWaitMs });
+      state.leader.parked.set(parkedAs, { request, deadlineMs: this.now + request.maxWaitMs });
     }
   }
 
@@ -577,14 +597,23 @@ export class RaftCore extends RaftReplica {
     const { snapshotId, position } = request;
     const latest = this.log.latestSnapshotId;
     let error = this.leaderError(request.epoch);
-    if (error === Errors.NONE && (latest === undefined || compareOffsetAndEpoch(latest, snapshotId) !== 0)) {
+    // One that is not the newest may be there too: whoever reads it for the answer will see.
+    if (error === Errors.NONE && (latest === undefined || compareOffsetAndEpoch(latest, snapshotId) < 0)) {
       error = Errors.SNAPSHOT_NOT_FOUND;
     }
     if (error === Errors.NONE && this.state.name === 'leader') {
       // It counts as a sign of life for the quorum check, and as no progress.
-      this.state.leader.recordFetch(request.replica, -1, this.log.endOffset, this.now);
+      if (request.replica.id >= 0) {
+        this.state.leader.recordFetch(request.replica, -1, this.log.endOffset, this.now);
+      }
     }
-    this.respond(request, { type: 'fetchSnapshotResponse', ...this.answer(error), snapshotId, position });
+    this.respond(request, {
+      type: 'fetchSnapshotResponse',
+      ...this.answer(error),
+      snapshotId,
+      position,
+      ...(request.maxBytes === undefined ? {} : { maxBytes: request.maxBytes }),
+    });
   }
 
   private maybeAdvanceHighWatermark(): void {
@@ -643,4 +672,36 @@ export class RaftCore extends RaftReplica {
     this.appendControls([{ type: 'voters', voters: this.voters.without(key.id) }]);
     return undefined;
   }
+
+  /** A voter's own endpoints or versions have changed. */
+  private updateVoter(voter: VoterNode): number | undefined {
+    const error = this.voterChangeError();
+    if (error !== Errors.NONE) return error;
+    const known = this.voters.get(voter.id);
+    if (known === undefined || !this.voters.has(voter)) return Errors.VOTER_NOT_FOUND;
+    const { kraftVersion } = this.log.voters;
+    if (kraftVersion < voter.minKRaftVersion || kraftVersion > voter.maxKRaftVersion) {
+      return Errors.INVALID_REQUEST;
+    }
+    this.appendControls([{ type: 'voters', voters: this.voters.without(voter.id).with(voter) }]);
+    return undefined;
+  }
+
+  /** Voters of the configuration become records, the same ones. */
+  private upgradeVoters(voters: VoterSet, kraftVersion: number): number | undefined {
+    if (this.state.name !== 'leader') return Errors.NOT_LEADER_OR_FOLLOWER;
+    if (this.log.voters.kraftVersion >= kraftVersion) return Errors.INVALID_UPDATE_VERSION;
+    if ((this.committed ?? -1) <= this.state.leader.epochStartOffset) return Errors.REQUEST_TIMED_OUT;
+    if (voters.ids.join() !== this.voters.ids.join() || !voters.has(this.self)) return Errors.INVALID_REQUEST;
+    this.appendControls([
+      { type: 'kraftVersion', level: kraftVersion },
+      { type: 'voters', voters },
+    ]);
+    return undefined;
+  }
+}
+
+/** A replica has one fetch at a time; readers that are no replicas have no number in common. */
+function parkingPlace({ replica, correlationId }: FetchRequest): number {
+  return replica.id >= 0 ? replica.id : -1 - correlationId;
 }

@@ -1,7 +1,7 @@
 import { invariant } from '../base/assert.ts';
 import { add64, max64, type LeaderEpoch, type Offset, sub64, type Timestamp } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
-import { Errors, KafkaError } from '../protocol/errors.ts';
+import { errorName, Errors, KafkaError } from '../protocol/errors.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { ControlRecord } from './control-record.ts';
@@ -24,7 +24,7 @@ import type { RaftTransport } from './raft-transport.ts';
 import type { AppendBatch, QuorumStatus, RaftCoreOptions, RaftEvent, Ready } from './ready.ts';
 import type { RawSnapshotWriter, ReplicatedLog } from './replicated-log.ts';
 import { readSnapshotHeader, RecordsSnapshotWriter } from './snapshot-file.ts';
-import type { VoterSet } from './voter-set.ts';
+import type { ReplicaKey, VoterNode, VoterSet } from './voter-set.ts';
 
 export interface RaftDriverOptions extends Omit<RaftCoreOptions, 'random' | 'firstCorrelationId'> {
   /**
@@ -55,8 +55,20 @@ type EntryPayload =
 
 const DEFAULT_MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const SCAN_BYTES = 4 * 1024 * 1024;
-/** What may go into one FetchResponse, and into one FetchSnapshotResponse. */
-const FETCH_MAX_BYTES = 1024 * 1024;
+/** What may go into one FetchResponse, and into one FetchSnapshotResponse, whatever was asked for. */
+const FETCH_MAX_BYTES = 8 * 1024 * 1024;
+
+/** How long a change of the voters may take, and what is waited for. */
+export interface VoterChangeOptions {
+  readonly timeoutMs: number;
+  /** False: the change is only begun when the promise resolves. */
+  readonly ackWhenCommitted: boolean;
+}
+
+type VoterChangeEvent = Extract<
+  RaftEvent,
+  { type: 'addVoter' | 'removeVoter' | 'updateVoter' | 'upgradeVoters' }
+>;
 
 /**
  * Does what the core orders, and owns the law of order: what must be durable is durable before anything is
@@ -90,6 +102,11 @@ export class RaftDriver implements RaftClient {
   private stagedRecords = 0;
   private flush: Promise<void> | undefined;
   private install: RawSnapshotWriter | undefined;
+
+  /** Looked at after steps: each says whether it is done waiting. */
+  private readonly watches = new Set<() => boolean>();
+  private checkingWatches = false;
+  private leaderListener: () => void = () => {};
 
   private readonly listeners = new Set<ListenerContext>();
   private pumpScheduled = false;
@@ -168,6 +185,54 @@ export class RaftDriver implements RaftClient {
     return this.core.status();
   }
 
+  /** Nothing may be asked before it has started. */
+  get hasStarted(): boolean {
+    return this.phase !== 'new';
+  }
+
+  /** Whether it has started, and neither stopped nor failed. */
+  get isRunning(): boolean {
+    return this.phase === 'running';
+  }
+
+  /** The newest in the log, committed or not. */
+  get voters(): VoterSet {
+    return this.core.voters;
+  }
+
+  get isVoter(): boolean {
+    return this.core.isVoter;
+  }
+
+  /** The level of `kraft.version`: 1 if the voters are in the log and may change. */
+  get kraftVersion(): number {
+    return this.core.log.voters.kraftVersion;
+  }
+
+  /** Calls `listener` after each change of leader or epoch. There is one listener. */
+  watchLeader(listener: () => void): void {
+    this.leaderListener = listener;
+  }
+
+  /**
+   * Adds a voter, once it has caught up with this epoch and no other change is under way. Rejects with `KafkaError`:
+   * NOT_LEADER_OR_FOLLOWER, also if leadership was lost before the change was committed, which may yet be;
+   * UNSUPPORTED_VERSION if the voters are configuration; DUPLICATE_VOTER; REQUEST_TIMED_OUT.
+   */
+  addVoter(voter: VoterNode, options: VoterChangeOptions): Promise<void> {
+    return this.changeVoters({ type: 'addVoter', voter }, options);
+  }
+
+  /** Likewise. VOTER_NOT_FOUND; INVALID_REQUEST for the last voter. A leader that removes itself resigns afterwards. */
+  removeVoter(voter: ReplicaKey, options: VoterChangeOptions): Promise<void> {
+    return this.changeVoters({ type: 'removeVoter', voter }, options);
+  }
+
+  /** Replaces endpoints and versions of a voter. Likewise. */
+  updateVoter(voter: VoterNode, options: VoterChangeOptions): Promise<void> {
+    return this.changeVoters({ type: 'updateVoter', voter }, options);
+  }
+
   register(listener: RaftListener): void {
     this.listeners.add(new ListenerContext(listener));
     this.schedulePump();
@@ -238,6 +303,14 @@ export class RaftDriver implements RaftClient {
     return this.log.latestSnapshotId();
   }
 
+  /**
+   * Raises `kraft.version`: `voters`, which are those of the configuration, are records from then on. Kafka's error if
+   * that cannot be done now; the records are appended when it returns.
+   */
+  upgradeVoters(voters: VoterSet, kraftVersion: number): number | undefined {
+    return this.tryChange({ type: 'upgradeVoters', voters, kraftVersion });
+  }
+
   resign(epoch: LeaderEpoch): void {
     this.dispatch({ type: 'resign', epoch });
   }
@@ -273,9 +346,104 @@ export class RaftDriver implements RaftClient {
     this.appendStaged();
     while (this.flush !== undefined) await this.flush;
     if (this.phase !== 'running') return;
-    if (this.core.voters.size > 1) this.resign(this.core.epoch);
+    if (this.core.voters.size > 1 && this.core.isLeader) {
+      this.resign(this.core.epoch);
+      await this.handedOver();
+    }
+    if (this.phase !== 'running') return;
     this.stop('stopped');
+    while (this.flush !== undefined) await this.flush;
     await this.log.close();
+  }
+
+  /** Resolves when all voters know that this node has resigned, when one of them leads, or when it takes too long. */
+  private handedOver(): Promise<void> {
+    return new Promise(resolve => {
+      const watch = (): boolean => {
+        if (this.phase === 'running' && !this.core.hasHandedOver) return false;
+        timer.cancel();
+        resolve();
+        return true;
+      };
+      const timer = this.runtime.timers.after(this.options.requestTimeoutMs, () => {
+        this.watches.delete(watch);
+        resolve();
+      });
+      if (!watch()) this.watches.add(watch);
+    });
+  }
+
+  // Changes of the voters.
+
+  private changeVoters(event: VoterChangeEvent, options: VoterChangeOptions): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const refuse = (code: number, why: string): void => reject(new KafkaError(code, why));
+      /** Of the record, once it is appended, and in which epoch. */
+      let appended: { readonly offset: Offset; readonly epoch: LeaderEpoch } | undefined;
+      const isDone = (): boolean => {
+        if (this.phase !== 'running') {
+          refuse(Errors.NOT_LEADER_OR_FOLLOWER, 'this node is stopping');
+          return true;
+        }
+        if (appended === undefined) {
+          const refused = this.tryChange(event);
+          if (refused === Errors.REQUEST_TIMED_OUT && this.isRunning) return false;
+          if (refused !== undefined) {
+            refuse(refused, `the quorum refuses this change of its voters: ${errorName(refused)}`);
+            return true;
+          }
+          const { core } = this;
+          appended = { offset: core.log.voters.offset, epoch: core.epoch };
+        }
+        if (this.core.epoch !== appended.epoch) {
+          refuse(Errors.NOT_LEADER_OR_FOLLOWER, 'leadership was lost before the change was committed');
+          return true;
+        }
+        if (options.ackWhenCommitted && (this.core.highWatermark ?? 0) <= appended.offset) {
+          if (this.core.isLeader) return false;
+          refuse(Errors.NOT_LEADER_OR_FOLLOWER, 'leadership was lost before the change was committed');
+          return true;
+        }
+        resolve();
+        return true;
+      };
+      const watch = (): boolean => {
+        const done = isDone();
+        if (done) timer.cancel();
+        return done;
+      };
+      const timer = this.runtime.timers.after(options.timeoutMs, () => {
+        if (!this.watches.delete(watch)) return;
+        refuse(
+          Errors.REQUEST_TIMED_OUT,
+          appended === undefined
+            ? 'another change of the voters is under way, or the new voter does not catch up'
+            : 'the change was not committed in time: it may yet be',
+        );
+      });
+      if (!watch()) this.watches.add(watch);
+    });
+  }
+
+  /** One attempt at a change of the voters: Kafka's error if it was refused. */
+  private tryChange(event: VoterChangeEvent): number | undefined {
+    let refused: number | undefined = Errors.NOT_LEADER_OR_FOLLOWER;
+    // Offsets were promised to what is staged.
+    this.appendStaged();
+    if (this.phase !== 'running') return refused;
+    this.runSteps(() => {
+      const ready = this.core.step(event, this.nowMs());
+      refused = ready.refused;
+      return ready;
+    });
+    return refused;
+  }
+
+  private checkWatches(): void {
+    if (this.checkingWatches || this.watches.size === 0) return;
+    this.checkingWatches = true;
+    for (const watch of this.watches) if (watch()) this.watches.delete(watch);
+    this.checkingWatches = false;
   }
 
   // Steps.
@@ -308,6 +476,7 @@ export class RaftDriver implements RaftClient {
     if (this.phase !== 'running') return;
     this.startFlush();
     this.schedulePump();
+    this.checkWatches();
   }
 
   private appendStaged(): void {
@@ -341,6 +510,7 @@ export class RaftDriver implements RaftClient {
     }
     for (const message of ready.messages) this.send(message);
     this.setTimer(ready.nextDeadlineMs);
+    if (ready.leaderAndEpoch !== undefined) this.leaderListener();
   }
 
   private append(entries: readonly LogEntry[]): void {
@@ -410,7 +580,10 @@ export class RaftDriver implements RaftClient {
 
   private send(message: RaftMessage): void {
     if (message.type === 'fetchResponse' && message.readFrom !== undefined) {
-      const bytes = this.log.read(message.readFrom, FETCH_MAX_BYTES);
+      const bytes = this.log.read(
+        message.readFrom,
+        Math.min(FETCH_MAX_BYTES, message.maxBytes ?? FETCH_MAX_BYTES),
+      );
       if (Buffer.isBuffer(bytes)) this.transport.send(message, bytes);
       else {
         bytes.then(
@@ -428,7 +601,11 @@ export class RaftDriver implements RaftClient {
       }
       const bytes = raw.read(
         message.position,
-        Math.min(FETCH_MAX_BYTES, Math.max(0, raw.sizeInBytes - message.position)),
+        Math.min(
+          FETCH_MAX_BYTES,
+          message.maxBytes ?? FETCH_MAX_BYTES,
+          Math.max(0, raw.sizeInBytes - message.position),
+        ),
       );
       this.transport.send({ ...message, size: raw.sizeInBytes, bytes }, undefined);
       raw.close();
@@ -595,6 +772,7 @@ export class RaftDriver implements RaftClient {
     this.install?.close();
     this.staged = [];
     this.events.length = 0;
+    this.checkWatches();
   }
 }
 

@@ -55,6 +55,8 @@ export interface FetchRequest extends Envelope {
   /** The replica's own: a newer one is worth an answer without records. -1 if unknown. */
   readonly highWatermark: Offset;
   readonly maxWaitMs: number;
+  /** Of records that it wants; the first batch comes whole. No limit of its own if left out. */
+  readonly maxBytes?: number;
 }
 
 export interface FetchSnapshotRequest extends Envelope {
@@ -64,6 +66,8 @@ export interface FetchSnapshotRequest extends Envelope {
   readonly snapshotId: OffsetAndEpoch;
   /** Bytes. */
   readonly position: number;
+  /** That it wants. No limit of its own if left out. */
+  readonly maxBytes?: number;
 }
 
 export type RaftRequest =
@@ -104,6 +108,8 @@ export interface FetchResponse extends ResponseEnvelope {
   readonly snapshotId?: OffsetAndEpoch;
   /** Going out: whoever sends it reads the log from here and fills `entries`. */
   readonly readFrom?: Offset;
+  /** Going out: what the request gave. */
+  readonly maxBytes?: number;
   /** Coming in. */
   readonly entries?: readonly LogEntry[];
 }
@@ -112,6 +118,8 @@ export interface FetchSnapshotResponse extends ResponseEnvelope {
   readonly type: 'fetchSnapshotResponse';
   readonly snapshotId: OffsetAndEpoch;
   readonly position: number;
+  /** Going out: what the request gave. */
+  readonly maxBytes?: number;
   /** Size of the snapshot in bytes and a part of it: filled by whoever sends it. */
   readonly size?: number;
   readonly bytes?: Buffer;

@@ -106,6 +106,13 @@ export abstract class RaftReplica {
     return this.voters.has(this.self);
   }
 
+  /** Whether this replica has nothing to tell the others any more: it has not resigned, or all voters know of it. */
+  get hasHandedOver(): boolean {
+    const { state } = this;
+    if (state.name !== 'resigned') return true;
+    return this.voters.ids.every(id => id === this.self.id || state.acknowledged.has(id));
+  }
+
   status(): QuorumStatus {
     const { leaderId, epoch } = this.leaderAndEpoch;
     const base = {
@@ -352,10 +359,11 @@ export abstract class RaftReplica {
   }
 
   protected respondFetch(request: FetchRequest): void {
-    const { fetchOffset } = request;
+    const { fetchOffset, maxBytes } = request;
     this.respond(request, {
       ...this.fetchError(Errors.NONE),
       ...(fetchOffset < this.log.endOffset ? { readFrom: fetchOffset } : {}),
+      ...(maxBytes === undefined ? {} : { maxBytes }),
     });
   }
 

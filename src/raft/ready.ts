@@ -7,7 +7,10 @@ import type { ReplicaKey, VoterNode, VoterSet } from './voter-set.ts';
 
 export interface RaftCoreOptions {
   readonly self: ReplicaKey;
-  /** Replicas to ask for the leader while the log names no voters. */
+  /**
+   * Whom to ask for the leader beside the voters. Negative ids stand for addresses whose node is not known; a voter
+   * asks those too.
+   */
   readonly bootstrapIds?: readonly number[];
   /** Elections time out after one to two of these. */
   readonly electionTimeoutMs: number;
@@ -70,7 +73,11 @@ export type RaftEvent =
     }
   | { readonly type: 'resign'; readonly epoch: LeaderEpoch }
   | { readonly type: 'addVoter'; readonly voter: VoterNode }
-  | { readonly type: 'removeVoter'; readonly voter: ReplicaKey };
+  | { readonly type: 'removeVoter'; readonly voter: ReplicaKey }
+  /** Replaces endpoints and versions of a voter. */
+  | { readonly type: 'updateVoter'; readonly voter: VoterNode }
+  /** Raises `kraft.version`: the same voters, as records from now on. */
+  | { readonly type: 'upgradeVoters'; readonly voters: VoterSet; readonly kraftVersion: number };
 
 /**
  * What to do after a step, in this order: `persist`, `truncateTo`, `appends` and `snapshotChunk` first;
@@ -95,7 +102,7 @@ export interface Ready {
   readonly highWatermark: Offset | undefined;
   /** If it has changed. */
   readonly leaderAndEpoch: LeaderAndEpoch | undefined;
-  /** Kafka's error code of an `addVoter` or `removeVoter` that was refused. */
+  /** Kafka's error code of a change of the voters that was refused. */
   readonly refused: number | undefined;
   /** When the next `tick` is due, on the clock of `nowMs`; `Infinity` for never. */
   readonly nextDeadlineMs: number;

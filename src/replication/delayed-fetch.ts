@@ -1,13 +1,14 @@
 import type { Timer, Timers } from '../runtime/runtime.ts';
-import type { FetchPartitionResult } from './fetch-params.ts';
-import type { Partition, PartitionWatcher } from './partition.ts';
+import type { FetchParams } from './fetch-params.ts';
+import type { FetchContext } from './fetch-session.ts';
+import type { TargetRead } from './fetch-target.ts';
 
-/** One read of everything that a fetch asks for. */
+/** One read of everything that a fetch asks for and that is due. */
 export interface FetchRead {
-  readonly results: readonly FetchPartitionResult[];
+  readonly reads: readonly TargetRead[];
   /** Of all partitions. */
   readonly sizeInBytes: number;
-  /** There is an error or a divergence to tell: waiting would only delay it. */
+  /** There is something to tell that waiting would only delay: an error, a divergence. */
   readonly mustAnswer: boolean;
 }
 
@@ -15,9 +16,9 @@ export interface FetchRead {
  * A fetch that found less than its `minBytes`. It costs nothing while nothing happens: partitions wake it when more can
  * be read of them. It looks again once a turn at most, since one turn writes to many partitions.
  */
-export class DelayedFetch implements PartitionWatcher {
+export class DelayedFetch {
   private readonly timers: Timers;
-  private readonly partitions: readonly Partition[];
+  private readonly context: FetchContext;
   private readonly minBytes: number;
   private readonly read: () => FetchRead;
   private readonly onComplete: (read: FetchRead) => void;
@@ -27,21 +28,24 @@ export class DelayedFetch implements PartitionWatcher {
 
   constructor(
     timers: Timers,
-    partitions: readonly Partition[],
-    params: { readonly minBytes: number; readonly maxWaitMs: number },
+    context: FetchContext,
+    params: Pick<FetchParams, 'minBytes' | 'maxWaitMs' | 'ignoresHighWatermark'>,
     read: () => FetchRead,
     onComplete: (read: FetchRead) => void,
   ) {
     this.timers = timers;
-    this.partitions = partitions;
+    this.context = context;
     this.minBytes = params.minBytes;
     this.read = read;
     this.onComplete = onComplete;
     this.timer = timers.after(params.maxWaitMs, () => this.finish(this.read()));
-    for (const partition of partitions) partition.watch(this);
+    const { ignoresHighWatermark } = params;
+    context.listen(progress => {
+      if (progress !== 'highWatermark' || !ignoresHighWatermark) this.lookSoon();
+    });
   }
 
-  onPartitionProgress(): void {
+  private lookSoon(): void {
     if (this.isScheduled || this.isDone) return;
     this.isScheduled = true;
     this.timers.soon(() => {
@@ -55,14 +59,19 @@ export class DelayedFetch implements PartitionWatcher {
   /** Ends the wait without an answer: the client is gone. */
   cancel(): void {
     if (this.isDone) return;
+    this.end();
+    this.context.abandon();
+  }
+
+  private end(): void {
     this.isDone = true;
     this.timer.cancel();
-    for (const partition of this.partitions) partition.unwatch(this);
+    this.context.listen(undefined);
   }
 
   private finish(read: FetchRead): void {
     if (this.isDone) return;
-    this.cancel();
+    this.end();
     this.onComplete(read);
   }
 }

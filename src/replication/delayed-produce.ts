@@ -86,7 +86,8 @@ export class DelayedProduce {
   }
 
   private awaitReplicas(index: number, partition: Partition, info: LogAppendInfo): void {
-    partition.awaitHighWatermark(requiredOffset(info), error => this.complete(index, error));
+    const offset = requiredOffset(info);
+    partition.awaitHighWatermark(offset, info.lastLeaderEpoch, error => this.complete(index, error));
     if (this.waiting[index] && this.timer === undefined) {
       this.timer = this.timers.after(this.timeoutMs, () => this.expire());
     }

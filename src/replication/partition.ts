@@ -1,17 +1,34 @@
 import { invariant } from '../base/assert.ts';
-import { add64, type LeaderEpoch, type Offset } from '../base/int64.ts';
+import { add64, type BrokerEpoch, type LeaderEpoch, min64, type Offset } from '../base/int64.ts';
+import type { Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogAppendInfo } from '../log/log-append-info.ts';
-import type { TopicPartition } from '../log/topic-partition.ts';
-import { topicPartitionKey } from '../log/topic-partition.ts';
+import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
 import type { AppendOptions, LogListener, UnifiedLog } from '../log/unified-log.ts';
+import type { ClusterImage } from '../metadata/cluster-image.ts';
 import type { PartitionRegistration } from '../metadata/partition-registration.ts';
-import { Errors, KafkaError } from '../protocol/errors.ts';
+import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
+import type { Clock } from '../runtime/runtime.ts';
+import type { AlterPartitionManager, AlterPartitionResult } from './alter-partition-manager.ts';
+import {
+  type BrokerState,
+  committedState,
+  type PartitionState,
+  pendingExpandState,
+  pendingShrinkState,
+} from './partition-state.ts';
+import { type FollowerFetch, Replica } from './replica.ts';
+
+/**
+ * What has changed about a partition. `logEnd`: followers find more in the leader's log. `highWatermark`: consumers may
+ * read more. `role`: reading it as before fails, or gives other answers.
+ */
+export type PartitionProgress = 'logEnd' | 'highWatermark' | 'role';
 
 /** Somebody who waits for records of partitions: a fetch that did not find enough. */
 export interface PartitionWatcher {
-  /** More may be read of `partition`, or reading it now fails. Called from inside an append: it only takes note. */
-  onPartitionProgress(partition: Partition): void;
+  /** Called from inside an append or a change of metadata: it only takes note. */
+  onPartitionProgress(progress: PartitionProgress): void;
 }
 
 type HighWatermarkCallback = (error: KafkaError | undefined) => void;
@@ -22,52 +39,96 @@ interface HighWatermarkWait {
   readonly callback: HighWatermarkCallback;
 }
 
+/** What all partitions of a broker share. */
+export interface PartitionContext {
+  readonly localId: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly alterPartitions: AlterPartitionManager;
+  /** The brokers as the latest metadata has them. */
+  cluster(): ClusterImage;
+  localBrokerEpoch(): BrokerEpoch;
+  /** `replica.lag.time.max.ms` */
+  replicaLagTimeMaxMs(): number;
+  /** Calls `maybeExpandIsrs` of the partition in a while. */
+  checkIsrLater(partition: Partition): void;
+}
+
 /**
- * A replica of a partition on this broker: its role as the controller decided it, its log, and those who wait for its
- * high watermark.
+ * A replica of a partition on this broker: its role as the controller decided it, its log, what a leader knows of its
+ * followers, and those who wait for its high watermark.
  *
  * ```text
  *            makeLeader(epoch)                     makeFollower(epoch)
  *  offline ─────────────────────► leader ◄──────────────────────────────► follower
- *     ▲                             │
- *     └──── markOffline(error) ─────┘   waits end with NOT_LEADER_OR_FOLLOWER or KAFKA_STORAGE_ERROR
+ *     ▲                             │                                        │
+ *     └──── markOffline(error) ─────┴────────────────────────────────────────┘
+ *                   waits end with NOT_LEADER_OR_FOLLOWER or KAFKA_STORAGE_ERROR
  * ```
  */
 export class Partition implements LogListener {
   readonly topicPartition: TopicPartition;
   readonly topicId: Uuid;
-  private readonly localId: number;
-  private registration: PartitionRegistration;
+  private readonly context: PartitionContext;
+  private current: PartitionRegistration;
+  private state: PartitionState;
   private localLog: UnifiedLog | undefined;
   private offlineError: KafkaError | undefined;
-  /** In the order of their offsets, which only grow while the leader stays. */
+  private readonly replicas = new Map<number, Replica>();
+  /** The log end offset when this leader epoch began; undefined where this broker does not lead. */
+  private epochStartOffset: Offset | undefined;
+  /** The log end offset that followers have been measured against. */
+  private knownEndOffset: Offset = 0;
+  /** In the order of their offsets. */
   private highWatermarkWaits: HighWatermarkWait[] = [];
+  private readonly followerWatchers = new Set<PartitionWatcher>();
   private readonly watchers = new Set<PartitionWatcher>();
   private readonly highWatermarkListeners = new Set<(offset: Offset) => void>();
 
   constructor(
     topicPartition: TopicPartition,
     topicId: Uuid,
-    localId: number,
+    context: PartitionContext,
     registration: PartitionRegistration,
   ) {
     this.topicPartition = topicPartition;
     this.topicId = topicId;
-    this.localId = localId;
-    this.registration = registration;
+    this.context = context;
+    this.current = registration;
+    this.state = committedState(registration.isr, registration.partitionEpoch);
+  }
+
+  // What it is.
+
+  /** As the controller last told it, but for the ISR, which {@link partitionState} has. */
+  get registration(): PartitionRegistration {
+    return this.current;
+  }
+
+  get partitionState(): PartitionState {
+    return this.state;
   }
 
   get leaderEpoch(): LeaderEpoch {
-    return this.registration.leaderEpoch;
+    return this.current.leaderEpoch;
   }
 
   /** The broker id of the leader; -1 if there is none. */
   get leaderId(): number {
-    return this.registration.leader;
+    return this.current.leader;
   }
 
   get isLeader(): boolean {
-    return this.registration.leader === this.localId && this.localLog !== undefined;
+    return this.epochStartOffset !== undefined;
+  }
+
+  get isOffline(): boolean {
+    return this.offlineError !== undefined;
+  }
+
+  /** Where this leader epoch began; undefined where this broker does not lead. */
+  get leaderEpochStartOffset(): Offset | undefined {
+    return this.epochStartOffset;
   }
 
   /** The log, if this replica has one that works. */
@@ -75,61 +136,150 @@ export class Partition implements LogListener {
     return this.localLog;
   }
 
+  /** Those on other brokers, where this one leads. */
+  get remoteReplicas(): Iterable<Replica> {
+    return this.replicas.values();
+  }
+
+  replica(brokerId: number): Replica | undefined {
+    return this.replicas.get(brokerId);
+  }
+
+  get name(): string {
+    return topicPartitionKey(this.topicPartition);
+  }
+
+  /** `min.insync.replicas`, or all replicas where there are fewer. */
+  get effectiveMinIsr(): number {
+    return Math.min(this.localLog?.config.minInsyncReplicas ?? 1, this.current.replicas.length);
+  }
+
+  get isUnderMinIsr(): boolean {
+    return this.state.isr.length < this.effectiveMinIsr;
+  }
+
+  /** A leader whose followers are not all in its ISR. */
+  get isUnderReplicated(): boolean {
+    return this.isLeader && this.state.isr.length < this.current.replicas.length;
+  }
+
+  isInSync(brokerId: number): boolean {
+    return this.state.isr.includes(brokerId);
+  }
+
+  /** The smallest log start offset of the replicas; -1 while one of them is not known. */
+  get lowWatermark(): Offset {
+    let low = this.leaderLog().logStartOffset;
+    for (const replica of this.replicas.values()) low = min64(low, replica.logStartOffset);
+    return low;
+  }
+
   /** The log of a leader. Throws NOT_LEADER_OR_FOLLOWER, or KAFKA_STORAGE_ERROR if its disk has failed. */
   leaderLog(): UnifiedLog {
-    if (this.offlineError !== undefined) throw this.offlineError;
-    const log = this.localLog;
-    if (log === undefined || this.registration.leader !== this.localId) {
+    const log = this.anyLog();
+    if (!this.isLeader) {
       throw new KafkaError(
         Errors.NOT_LEADER_OR_FOLLOWER,
-        `broker ${this.localId} does not lead ${this.name}: the leader is ${this.registration.leader}`,
+        `broker ${this.context.localId} does not lead ${this.name}: the leader is ${this.current.leader}`,
       );
     }
     return log;
   }
 
-  private get name(): string {
-    return topicPartitionKey(this.topicPartition);
+  /** The log, whatever the role. Throws NOT_LEADER_OR_FOLLOWER, or KAFKA_STORAGE_ERROR if its disk has failed. */
+  anyLog(): UnifiedLog {
+    if (this.offlineError !== undefined) throw this.offlineError;
+    if (this.localLog !== undefined) return this.localLog;
+    throw new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} has no log here yet`);
   }
 
-  /** Takes the role of leader in the epoch of `registration`, with `log` as its log. */
+  // Roles.
+
+  /**
+   * Takes the role of leader in the epoch of `registration`, with `log` as its log. Metadata that is older than what
+   * the controller has answered to this leader itself changes nothing.
+   */
   makeLeader(registration: PartitionRegistration, log: UnifiedLog): void {
-    const isNewEpoch =
-      this.localLog === undefined || registration.leaderEpoch !== this.registration.leaderEpoch;
-    invariant(
-      registration.leaderEpoch >= this.registration.leaderEpoch,
-      'R2',
-      () => `${this.name}: leader epoch ${registration.leaderEpoch} after ${this.registration.leaderEpoch}`,
-    );
-    this.registration = registration;
-    this.localLog = log;
-    this.offlineError = undefined;
-    log.listener = this;
+    const { leaderEpoch, partitionEpoch } = registration;
+    this.checkEpoch(leaderEpoch);
+    const isNewLeader = !this.isLeader;
+    const isNewEpoch = isNewLeader || leaderEpoch !== this.current.leaderEpoch;
+    if (!isNewEpoch && partitionEpoch < this.state.partitionEpoch) return;
+    const isSameState = !isNewEpoch && partitionEpoch === this.state.partitionEpoch;
+    this.current = registration;
+    this.attach(log);
+    if (!isSameState) this.state = committedState(registration.isr, partitionEpoch);
+    this.updateReplicas(registration);
     if (isNewEpoch) {
-      this.failWaits(this.movedError());
-      log.assignEpochStartOffset(registration.leaderEpoch, log.logEndOffset);
+      this.failWaits(() => this.movedError());
+      log.assignEpochStartOffset(leaderEpoch, log.logEndOffset);
+      this.epochStartOffset = log.logEndOffset;
+      this.knownEndOffset = log.logEndOffset;
+      const nowMs = this.context.clock.monotonicMs();
+      for (const replica of this.replicas.values()) {
+        replica.reset(nowMs, isNewLeader, registration.isr.includes(replica.brokerId), log.logEndOffset);
+      }
     }
     this.maybeIncrementHighWatermark();
   }
 
-  /** Stops leading: the leader is elsewhere, or there is none. */
-  makeFollower(registration: PartitionRegistration, log: UnifiedLog | undefined): void {
-    this.registration = registration;
+  /**
+   * Follows the leader of `registration`, or nobody if there is none. Whether the leader epoch is new: the log may have
+   * to be cut, and is fetched from the leader anew.
+   */
+  makeFollower(registration: PartitionRegistration, log: UnifiedLog): boolean {
+    const { leaderEpoch, partitionEpoch } = registration;
+    this.checkEpoch(leaderEpoch);
+    const isNewEpoch =
+      this.isLeader || this.localLog === undefined || leaderEpoch !== this.current.leaderEpoch;
+    if (!isNewEpoch && partitionEpoch < this.state.partitionEpoch) return false;
+    this.current = registration;
+    this.state = committedState(registration.isr, partitionEpoch);
+    this.epochStartOffset = undefined;
+    this.replicas.clear();
+    this.attach(log);
+    if (isNewEpoch) this.failWaits(() => this.movedError());
+    return isNewEpoch;
+  }
+
+  private checkEpoch(leaderEpoch: LeaderEpoch): void {
+    invariant(
+      leaderEpoch >= this.current.leaderEpoch,
+      'R2',
+      () => `${this.name}: leader epoch ${leaderEpoch} after ${this.current.leaderEpoch}`,
+    );
+  }
+
+  private attach(log: UnifiedLog): void {
     this.localLog = log;
-    this.failWaits(this.movedError());
+    this.offlineError = undefined;
+    log.listener = this;
+  }
+
+  private updateReplicas({ replicas }: PartitionRegistration): void {
+    for (const brokerId of this.replicas.keys())
+      if (!replicas.includes(brokerId)) this.replicas.delete(brokerId);
+    for (const brokerId of replicas) {
+      if (brokerId !== this.context.localId && !this.replicas.has(brokerId)) {
+        this.replicas.set(brokerId, new Replica(brokerId));
+      }
+    }
   }
 
   /** The log's disk has failed: nothing that is not yet acknowledged ever will be (S8). */
   markOffline(error: KafkaError): void {
     this.offlineError = error;
-    this.failWaits(error);
+    this.epochStartOffset = undefined;
+    this.failWaits(() => error);
   }
 
   /** The partition leaves this broker. */
   close(): void {
-    this.failWaits(new KafkaError(Errors.UNKNOWN_TOPIC_OR_PARTITION, `${this.name} was deleted`));
+    this.epochStartOffset = undefined;
+    this.offlineError = undefined;
     if (this.localLog !== undefined) this.localLog.listener = undefined;
     this.localLog = undefined;
+    this.failWaits(() => new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} has left this broker`));
   }
 
   private movedError(): KafkaError {
@@ -141,13 +291,15 @@ export class Partition implements LogListener {
    * UNKNOWN_LEADER_EPOCH (R7).
    */
   checkLeaderEpoch(epoch: LeaderEpoch): void {
-    if (epoch < 0 || epoch === this.registration.leaderEpoch) return;
-    const older = epoch < this.registration.leaderEpoch;
+    const { leaderEpoch } = this.current;
+    if (epoch < 0 || epoch === leaderEpoch) return;
     throw new KafkaError(
-      older ? Errors.FENCED_LEADER_EPOCH : Errors.UNKNOWN_LEADER_EPOCH,
-      `${this.name} is in leader epoch ${this.registration.leaderEpoch}, the request says ${epoch}`,
+      epoch < leaderEpoch ? Errors.FENCED_LEADER_EPOCH : Errors.UNKNOWN_LEADER_EPOCH,
+      `${this.name} is in leader epoch ${leaderEpoch}, the request says ${epoch}`,
     );
   }
+
+  // Appending.
 
   /**
    * The synchronous half of an append. With `acks` = -1 the ISR must have `min.insync.replicas` members.
@@ -155,33 +307,53 @@ export class Partition implements LogListener {
    */
   appendAsLeader(records: Buffer, acks: number, options: AppendOptions): LogAppendInfo {
     const log = this.leaderLog();
-    if (acks === -1) {
-      const { isr, replicas } = this.registration;
-      const minIsr = Math.min(log.config.minInsyncReplicas, replicas.length);
-      if (isr.length < minIsr) {
-        throw new KafkaError(
-          Errors.NOT_ENOUGH_REPLICAS,
-          `${this.name} has ${isr.length} replicas in sync, min.insync.replicas asks for ${minIsr}`,
-        );
-      }
+    if (acks === -1 && this.isUnderMinIsr) {
+      throw new KafkaError(
+        Errors.NOT_ENOUGH_REPLICAS,
+        `${this.name} has ${this.state.isr.length} replicas in sync (${this.state.isr.join(', ')}), ` +
+          `min.insync.replicas asks for ${this.effectiveMinIsr}`,
+      );
     }
-    return log.appendAsLeader(records, this.registration.leaderEpoch, options);
+    return log.appendAsLeader(records, this.current.leaderEpoch, options);
   }
 
-  /** Calls `callback` when the high watermark has come to `offset`, or when it never will under this leader. */
-  awaitHighWatermark(offset: Offset, callback: HighWatermarkCallback): void {
+  /**
+   * Calls `callback` when the high watermark has come to `offset`, with NOT_ENOUGH_REPLICAS_AFTER_APPEND if the ISR has
+   * become too small by then; or with another error when it never will under the leader of `leaderEpoch` (R7).
+   */
+  awaitHighWatermark(offset: Offset, leaderEpoch: LeaderEpoch, callback: HighWatermarkCallback): void {
     const log = this.localLog;
-    if (this.offlineError !== undefined || log === undefined)
-      callback(this.offlineError ?? this.movedError());
-    else if (log.highWatermark >= offset) callback(undefined);
-    else this.highWatermarkWaits.push({ offset, callback });
+    if (this.offlineError !== undefined) callback(this.offlineError);
+    else if (log === undefined || !this.isLeader || leaderEpoch !== this.current.leaderEpoch) {
+      callback(this.movedError());
+    } else if (log.highWatermark >= offset) callback(this.tooFewReplicas());
+    else {
+      // A batch sent twice waits for the offset of the first time, which may be below those of others.
+      const waits = this.highWatermarkWaits;
+      let at = waits.length;
+      while (at > 0 && waits[at - 1]!.offset > offset) at--;
+      if (at === waits.length) waits.push({ offset, callback });
+      else waits.splice(at, 0, { offset, callback });
+    }
   }
 
-  watch(watcher: PartitionWatcher): void {
-    this.watchers.add(watcher);
+  private tooFewReplicas(): KafkaError | undefined {
+    if (this.state.maximalIsr.length >= this.effectiveMinIsr) return undefined;
+    return new KafkaError(
+      Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+      `${this.name} has fewer than ${this.effectiveMinIsr} replicas in sync since the records were appended`,
+    );
+  }
+
+  // Watching.
+
+  /** `isFollower`: it reads up to the end of the log, else up to the high watermark. */
+  watch(watcher: PartitionWatcher, isFollower: boolean): void {
+    (isFollower ? this.followerWatchers : this.watchers).add(watcher);
   }
 
   unwatch(watcher: PartitionWatcher): void {
+    this.followerWatchers.delete(watcher);
     this.watchers.delete(watcher);
   }
 
@@ -194,8 +366,12 @@ export class Partition implements LogListener {
     this.highWatermarkListeners.delete(listener);
   }
 
-  onLogEndOffsetAdvanced(): void {
+  onLogEndOffsetAdvanced(log: UnifiedLog): void {
+    if (!this.isLeader) return;
+    for (const replica of this.replicas.values()) replica.onLeaderAppend(this.knownEndOffset);
+    this.knownEndOffset = log.logEndOffset;
     this.maybeIncrementHighWatermark();
+    for (const watcher of this.followerWatchers) watcher.onPartitionProgress('logEnd');
   }
 
   onHighWatermarkUpdated(log: UnifiedLog): void {
@@ -205,28 +381,205 @@ export class Partition implements LogListener {
     while (done < waits.length && waits[done]!.offset <= highWatermark) done++;
     if (done > 0) {
       this.highWatermarkWaits = waits.slice(done);
-      for (let i = 0; i < done; i++) waits[i]!.callback(undefined);
+      const error = this.tooFewReplicas();
+      for (let i = 0; i < done; i++) waits[i]!.callback(error);
     }
-    for (const watcher of this.watchers) watcher.onPartitionProgress(this);
+    for (const watcher of this.watchers) watcher.onPartitionProgress('highWatermark');
+    for (const watcher of this.followerWatchers) watcher.onPartitionProgress('highWatermark');
     for (const listener of this.highWatermarkListeners) listener(highWatermark);
   }
 
+  private failWaits(makeError: () => KafkaError): void {
+    const waits = this.highWatermarkWaits;
+    if (waits.length > 0) {
+      this.highWatermarkWaits = [];
+      const error = makeError();
+      for (const wait of waits) wait.callback(error);
+    }
+    for (const watcher of this.watchers) watcher.onPartitionProgress('role');
+    for (const watcher of this.followerWatchers) watcher.onPartitionProgress('role');
+  }
+
+  // Followers.
+
   /**
-   * The high watermark is the smallest log end offset of the ISR (R3). A leader that is alone in its ISR moves it with
-   * its own log; a member elsewhere holds it back until it has fetched.
+   * A follower has fetched, and so has all below its fetch offset. It may join the ISR by that, and the high watermark
+   * may move. Throws NOT_LEADER_OR_FOLLOWER for an earlier life of the broker (R10), UNKNOWN_LEADER_EPOCH for one that
+   * is no replica as far as is known here: its metadata may be newer.
+   */
+  updateFollowerFetchState(brokerId: number, fetch: FollowerFetch): void {
+    const replica = this.replicas.get(brokerId);
+    if (replica === undefined) {
+      throw new KafkaError(
+        Errors.UNKNOWN_LEADER_EPOCH,
+        `broker ${brokerId} is no replica of ${this.name} in leader epoch ${this.current.leaderEpoch}`,
+      );
+    }
+    const registered = this.context.cluster().broker(brokerId)?.epoch;
+    if (fetch.brokerEpoch !== -1 && registered !== undefined && fetch.brokerEpoch < registered) {
+      throw new KafkaError(
+        Errors.NOT_LEADER_OR_FOLLOWER,
+        `broker ${brokerId} fetches with broker epoch ${fetch.brokerEpoch}, it is registered with ${registered}`,
+      );
+    }
+    const hasMoved = replica.logEndOffset !== fetch.fetchOffset;
+    replica.update(fetch);
+    this.maybeExpandIsr(replica);
+    if (hasMoved) this.maybeIncrementHighWatermark();
+  }
+
+  /**
+   * The high watermark is the smallest log end offset of the maximal ISR (R3), and of the replicas that are about to
+   * join it. It stands still while the ISR is smaller than `min.insync.replicas`: what fewer replicas hold is not
+   * committed (KIP-966).
    */
   private maybeIncrementHighWatermark(): void {
     const log = this.localLog;
-    if (log === undefined || !this.isLeader) return;
-    const { isr } = this.registration;
-    if (isr.length === 1 && isr[0] === this.localId) log.maybeIncrementHighWatermark(log.logEndOffset);
+    if (log === undefined || !this.isLeader || this.isUnderMinIsr) return;
+    const end = log.logEndOffset;
+    let offset = end;
+    for (const replica of this.replicas.values()) {
+      if (replica.logEndOffset >= offset) continue;
+      if (this.state.maximalIsr.includes(replica.brokerId) || this.isJoining(replica, end)) {
+        offset = replica.logEndOffset;
+      }
+    }
+    if (offset > log.highWatermark) log.maybeIncrementHighWatermark(offset);
   }
 
-  private failWaits(error: KafkaError): void {
-    const waits = this.highWatermarkWaits;
-    this.highWatermarkWaits = [];
-    for (const wait of waits) wait.callback(error);
-    for (const watcher of this.watchers) watcher.onPartitionProgress(this);
+  /** It would never get into the ISR if the high watermark ran away from it. */
+  private isJoining(replica: Replica, leaderEndOffset: Offset): boolean {
+    const { clock } = this.context;
+    const lagMaxMs = this.context.replicaLagTimeMaxMs();
+    return replica.isCaughtUp(leaderEndOffset, clock.monotonicMs(), lagMaxMs) && this.isEligible(replica);
+  }
+
+  // The ISR.
+
+  /** Brokers have come, gone or been fenced: others may join the ISR, or are not waited for any more. */
+  onBrokersChanged(): void {
+    if (!this.isUnderReplicated) return;
+    this.maybeIncrementHighWatermark();
+    this.maybeExpandIsrs();
+  }
+
+  /** Proposes again what could not be proposed when the follower last fetched. One that is gone does not come back. */
+  maybeExpandIsrs(): void {
+    if (!this.isUnderReplicated) return;
+    const nowMs = this.context.clock.monotonicMs();
+    const lagMaxMs = this.context.replicaLagTimeMaxMs();
+    for (const replica of this.replicas.values()) {
+      if (replica.isFetching(nowMs, lagMaxMs)) this.maybeExpandIsr(replica);
+    }
+  }
+
+  /** A follower joins when it has all that is committed and all from before this leader's epoch (R6). */
+  private maybeExpandIsr(replica: Replica): void {
+    const { state } = this;
+    if (state.kind !== 'committed' || state.isr.includes(replica.brokerId)) return;
+    const log = this.localLog;
+    if (log === undefined || this.epochStartOffset === undefined) return;
+    const end = replica.logEndOffset;
+    if (end < log.highWatermark || end < this.epochStartOffset || !this.isEligible(replica)) return;
+    const pending = pendingExpandState(state, replica.brokerId);
+    this.propose(pending, pending.maximalIsr);
+  }
+
+  /** Neither fenced nor shutting down, and alive in the life in which it fetched. */
+  private isEligible(replica: Replica): boolean {
+    const { brokerEpoch } = replica;
+    const broker = this.context.cluster().broker(replica.brokerId);
+    if (broker === undefined || broker.fenced || broker.inControlledShutdown) return false;
+    return brokerEpoch !== undefined && (brokerEpoch === -1 || brokerEpoch === broker.epoch);
+  }
+
+  /** Proposes to drop the members that have not been caught up for `replica.lag.time.max.ms`. */
+  maybeShrinkIsr(): void {
+    const { state, localLog: log } = this;
+    if (!this.isLeader || log === undefined || state.kind !== 'committed') return;
+    const { clock, localId } = this.context;
+    const nowMs = clock.monotonicMs();
+    const lagMaxMs = this.context.replicaLagTimeMaxMs();
+    const end = log.logEndOffset;
+    const isLagging = (brokerId: number): boolean =>
+      brokerId !== localId && this.replicas.get(brokerId)?.isCaughtUp(end, nowMs, lagMaxMs) !== true;
+    const isr = state.isr.filter(brokerId => !isLagging(brokerId));
+    if (isr.length === state.isr.length) return;
+    this.propose(pendingShrinkState(state), isr);
+  }
+
+  private propose(pending: PartitionState, isr: readonly number[]): void {
+    const { topicPartition, topicId } = this;
+    const { leaderEpoch } = this.current;
+    const isAccepted = this.context.alterPartitions.submit(
+      {
+        topicPartition,
+        topicId,
+        leaderEpoch,
+        partitionEpoch: pending.partitionEpoch,
+        isr: isr.map(brokerId => this.brokerState(brokerId)),
+      },
+      result => this.onAlterPartitionResult(pending, leaderEpoch, result),
+    );
+    if (!isAccepted) return;
+    this.state = pending;
+    const { logger } = this.context;
+    logger.info(pending.kind === 'pendingExpand' ? 'expanding an ISR' : 'shrinking an ISR', {
+      partition: this.name,
+      from: pending.isr,
+      to: isr,
+      highWatermark: this.localLog?.highWatermark,
+      logEndOffset: this.localLog?.logEndOffset,
+      partitionEpoch: pending.partitionEpoch,
+    });
+  }
+
+  private brokerState(brokerId: number): BrokerState {
+    const { localId } = this.context;
+    const brokerEpoch =
+      brokerId === localId
+        ? this.context.localBrokerEpoch()
+        : (this.replicas.get(brokerId)?.brokerEpoch ?? -1);
+    return { brokerId, brokerEpoch };
+  }
+
+  /**
+   * | answer                                               | state afterwards                                        |
+   * |------------------------------------------------------|---------------------------------------------------------|
+   * | NONE                                                 | committed, as the controller says                       |
+   * | INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED          | committed as before, and proposed again in a while      |
+   * | FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION, ...     | pending, until metadata tells what the controller knows |
+   */
+  private onAlterPartitionResult(
+    pending: PartitionState,
+    leaderEpoch: LeaderEpoch,
+    result: AlterPartitionResult,
+  ): void {
+    if (!this.isLeader || leaderEpoch !== this.current.leaderEpoch) return;
+    if ('isr' in result) {
+      const isNewer = result.leaderEpoch === leaderEpoch && result.partitionEpoch > this.state.partitionEpoch;
+      const isConfirmed = this.state === pending && result.partitionEpoch === pending.partitionEpoch;
+      if (isNewer || isConfirmed) this.commit(committedState(result.isr, result.partitionEpoch));
+      return;
+    }
+    if (this.state !== pending) return;
+    const { errorCode } = result;
+    if (errorCode === Errors.INELIGIBLE_REPLICA || errorCode === Errors.OPERATION_NOT_ATTEMPTED) {
+      this.state = committedState(pending.isr, pending.partitionEpoch);
+      // The controller may be ahead of us or behind. A follower of an idle partition does not name it again.
+      this.context.checkIsrLater(this);
+      return;
+    }
+    this.context.logger.debug('a proposed ISR waits for new metadata', {
+      partition: this.name,
+      error: errorName(errorCode),
+    });
+  }
+
+  private commit(state: PartitionState): void {
+    this.state = state;
+    this.maybeIncrementHighWatermark();
+    this.maybeExpandIsrs();
   }
 }
 

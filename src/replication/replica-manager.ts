@@ -1,35 +1,27 @@
-import type { Offset } from '../base/int64.ts';
+import { type Offset, parseInt64 } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
-import type { LogConfig } from '../config/log-config.ts';
 import type { LogManager } from '../log/log-manager.ts';
 import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
-import type { AppendOptions } from '../log/unified-log.ts';
+import type { AppendOptions, UnifiedLog } from '../log/unified-log.ts';
 import type { PartitionRegistration } from '../metadata/partition-registration.ts';
-import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { TopicImage } from '../metadata/topics-image.ts';
 import { Errors, errorCodeOf, KafkaError } from '../protocol/errors.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { Runtime, Timer } from '../runtime/runtime.ts';
+import { AlterPartitionManager } from './alter-partition-manager.ts';
 import { DelayedFetch, type FetchRead } from './delayed-fetch.ts';
 import { type AppendCallback, DelayedProduce } from './delayed-produce.ts';
-import {
-  failedFetch,
-  type FetchParams,
-  type FetchPartition,
-  type FetchPartitionResult,
-} from './fetch-params.ts';
-import { FetchSessions } from './fetch-session.ts';
-import { Partition } from './partition.ts';
+import type { FetchParams } from './fetch-params.ts';
+import { FetchReader } from './fetch-reader.ts';
+import { type FetchContext, FetchSessions } from './fetch-session.ts';
+import type { TargetRead } from './fetch-target.ts';
+import { Partition, type PartitionContext } from './partition.ts';
+import { ReplicaFetcherManager } from './replica-fetcher-manager.ts';
+import type { ReplicaManagerOptions } from './replication-options.ts';
+import { RACK_AWARE_REPLICA_SELECTOR } from './replica-selector.ts';
+import { ReplicationQuota } from './replication-quota.ts';
 
-export interface ReplicaManagerOptions {
-  readonly brokerId: number;
-  /** The configuration in force of a topic. */
-  readonly topicConfig: (topic: string) => LogConfig;
-  /** The latest metadata: it tells a partition that is elsewhere from one that does not exist. */
-  readonly metadata: () => MetadataImage;
-  /** `max.incremental.fetch.session.cache.slots` */
-  readonly fetchSessionSlots: number;
-}
+export type { ReplicaManagerOptions } from './replication-options.ts';
 
 /** The records for one partition of a Produce request. */
 export interface AppendEntry {
@@ -49,28 +41,114 @@ const ERRORS_WITHOUT_LOG_START: ReadonlySet<number> = new Set([
   Errors.KAFKA_STORAGE_ERROR,
 ]);
 
+/** Before an ISR is proposed again that the controller has refused, ms. */
+const ISR_RETRY_MS = 500;
+
 interface HostedTopic {
   readonly id: Uuid;
   readonly name: string;
   readonly partitions: Map<number, Partition>;
 }
 
-/** The replicas of this broker: appends and reads by clients, and the roles that the metadata gives them. */
+/** The replicas of this broker: appends and reads by clients and followers, and the roles that metadata gives them. */
 export class ReplicaManager {
   private readonly runtime: Runtime;
   private readonly logger: Logger;
   private readonly logManager: LogManager;
   private readonly options: ReplicaManagerOptions;
   private readonly topics = new Map<string, HostedTopic>();
+  private readonly alterPartitions: AlterPartitionManager;
+  private readonly partitionContext: PartitionContext;
+  private readonly reader: FetchReader;
+  private isrTimer: Timer | undefined;
+  private isrRetryTimer: Timer | undefined;
+  /** Those whose proposal the controller has refused. */
+  private readonly isrRetries = new Set<Partition>();
   readonly fetchSessions: FetchSessions;
+  /** The followers' side. */
+  readonly fetchers: ReplicaFetcherManager;
 
   constructor(runtime: Runtime, logger: Logger, logManager: LogManager, options: ReplicaManagerOptions) {
+    const { brokerId, brokerEpoch, config, metadata } = options;
     this.runtime = runtime;
     this.logger = logger;
     this.logManager = logManager;
     this.options = options;
-    this.fetchSessions = new FetchSessions(runtime.clock, runtime.random, options.fetchSessionSlots);
+    const slots = config().int('max.incremental.fetch.session.cache.slots');
+    this.fetchSessions = new FetchSessions(runtime.clock, runtime.random, slots);
+    this.alterPartitions = new AlterPartitionManager(runtime.timers, logger, {
+      brokerId,
+      brokerEpoch,
+      send: options.alterPartition,
+    });
+    this.partitionContext = {
+      localId: brokerId,
+      clock: runtime.clock,
+      logger,
+      alterPartitions: this.alterPartitions,
+      cluster: () => metadata().cluster,
+      localBrokerEpoch: brokerEpoch,
+      checkIsrLater: partition => this.checkIsrLater(partition),
+      replicaLagTimeMaxMs: () => config().long('replica.lag.time.max.ms'),
+    };
+    this.reader = new FetchReader(runtime.clock, logger, {
+      brokerId,
+      partition: topicPartition => this.partitionOrThrow(topicPartition),
+      cluster: () => metadata().cluster,
+      selectsByRack: () => this.selectsByRack,
+      leaderQuota: new ReplicationQuota(runtime.clock, () => throttledRate(options, 'leader')),
+    });
+    this.fetchers = new ReplicaFetcherManager(runtime, logger, {
+      brokerId,
+      brokerEpoch,
+      config,
+      leaderEndPoint: options.leaderEndPoint,
+      quota: new ReplicationQuota(runtime.clock, () => throttledRate(options, 'follower')),
+    });
   }
+
+  /** Begins the periodic check of the ISRs. */
+  startup(): void {
+    this.checkIsrsLater();
+  }
+
+  /** Stops fetching and all waits for the controller; partitions keep their roles and answer what they can. */
+  async shutdown(): Promise<void> {
+    this.isrTimer?.cancel();
+    this.isrTimer = undefined;
+    this.isrRetryTimer?.cancel();
+    this.alterPartitions.close();
+    await this.fetchers.shutdown();
+  }
+
+  /** Consumers are sent to replicas in their rack. */
+  get selectsByRack(): boolean {
+    return this.options.config().optionalString('replica.selector.class') === RACK_AWARE_REPLICA_SELECTOR;
+  }
+
+  /** Twice in `replica.lag.time.max.ms`, so that a follower is dropped after one and a half of it at the latest. */
+  private checkIsrsLater(): void {
+    const periodMs = Math.max(1, Math.floor(this.partitionContext.replicaLagTimeMaxMs() / 2));
+    this.isrTimer = this.runtime.timers.after(Math.min(periodMs, 0x7fff_ffff), () => {
+      for (const partition of this.partitions()) {
+        partition.maybeShrinkIsr();
+        partition.maybeExpandIsrs();
+      }
+      this.checkIsrsLater();
+    });
+  }
+
+  private checkIsrLater(partition: Partition): void {
+    this.isrRetries.add(partition);
+    if (this.isrRetries.size > 1) return;
+    this.isrRetryTimer = this.runtime.timers.after(ISR_RETRY_MS, () => {
+      const partitions = [...this.isrRetries];
+      this.isrRetries.clear();
+      for (const each of partitions) each.maybeExpandIsrs();
+    });
+  }
+
+  // Partitions.
 
   /** The replica here; undefined if this broker has none. */
   partition(topic: string, partition: number): Partition | undefined {
@@ -91,6 +169,8 @@ export class ReplicaManager {
   *partitions(): Iterable<Partition> {
     for (const topic of this.topics.values()) yield* topic.partitions.values();
   }
+
+  // Appending.
 
   /**
    * Appends to several partitions. `onComplete` gets a result for each entry, in their order, when all are written and,
@@ -113,7 +193,7 @@ export class ReplicaManager {
         const partition = this.partitionOrThrow(topicPartition);
         produce.add(partition, partition.appendAsLeader(records, acks, options));
       } catch (error) {
-        if (!(error instanceof KafkaError)) this.logUnexpected('append', topicPartition, error);
+        if (!(error instanceof KafkaError)) this.logUnexpected(topicPartition, error);
         produce.addFailure(error, refusal === undefined ? this.logStartOffsetFor(topicPartition, error) : -1);
       }
     }
@@ -126,104 +206,43 @@ export class ReplicaManager {
     return this.partition(topic, partition)?.log?.logStartOffset ?? -1;
   }
 
-  private logUnexpected(what: string, topicPartition: TopicPartition, error: unknown): void {
-    const fields = {
-      partition: topicPartitionKey(topicPartition),
-      error: String((error as Error)?.stack ?? error),
-    };
+  private logUnexpected(topicPartition: TopicPartition, error: unknown): void {
+    const stack = String((error as Error)?.stack ?? error);
+    const fields = { partition: topicPartitionKey(topicPartition), error: stack };
     this.logger.error(
-      `an ${what} failed for a reason that is none of the protocol's: please report it`,
+      "an append failed for a reason that is none of the protocol's: please report it",
       fields,
     );
   }
 
+  // Reading.
+
   /**
-   * Reads from several partitions. `onComplete` gets a result for each, in their order, as soon as `minBytes` are there
-   * or `maxWaitMs` are over. Returns a function that ends the wait without an answer.
+   * Reads the partitions of `context` that are due. `onComplete` gets what was read as soon as `minBytes` are there or
+   * `maxWaitMs` are over. Returns a function that ends the wait without an answer.
    */
   fetch(
     params: FetchParams,
-    partitions: readonly FetchPartition[],
-    onComplete: (results: readonly FetchPartitionResult[]) => void,
+    context: FetchContext,
+    onComplete: (reads: readonly TargetRead[]) => void,
   ): (() => void) | undefined {
-    const read = (): FetchRead => this.readAll(params, partitions);
+    const complete = (read: FetchRead): void => {
+      this.reader.recordSent(params, read.reads);
+      onComplete(read.reads);
+    };
+    const read = (): FetchRead => this.reader.readAll(params, context);
     const first = read();
     const { minBytes, maxWaitMs } = params;
-    if (first.mustAnswer || first.sizeInBytes >= minBytes || maxWaitMs <= 0 || partitions.length === 0) {
-      onComplete(first.results);
+    const isEmpty = context.isFull && first.reads.length === 0;
+    if (first.mustAnswer || first.sizeInBytes >= minBytes || maxWaitMs <= 0 || isEmpty) {
+      complete(first);
       return undefined;
     }
-    const watched: Partition[] = [];
-    for (const { topic, partition } of partitions) {
-      const found = topic === undefined ? undefined : this.partition(topic, partition);
-      if (found !== undefined) watched.push(found);
-    }
-    const delayed = new DelayedFetch(this.runtime.timers, watched, params, read, ({ results }) =>
-      onComplete(results),
-    );
+    const delayed = new DelayedFetch(this.runtime.timers, context, params, read, complete);
     return () => delayed.cancel();
   }
 
-  private readAll(params: FetchParams, partitions: readonly FetchPartition[]): FetchRead {
-    const results: FetchPartitionResult[] = [];
-    let sizeInBytes = 0;
-    let mustAnswer = false;
-    for (const wanted of partitions) {
-      const left = params.maxBytes - sizeInBytes;
-      const result = this.readOne(params, wanted, left, sizeInBytes === 0);
-      results.push(result);
-      sizeInBytes += result.data?.sizeInBytes ?? 0;
-      if (result.errorCode !== Errors.NONE || result.divergingEpoch !== undefined) mustAnswer = true;
-    }
-    return { results, sizeInBytes, mustAnswer };
-  }
-
-  private readOne(
-    params: FetchParams,
-    wanted: FetchPartition,
-    bytesLeft: number,
-    minOneMessage: boolean,
-  ): FetchPartitionResult {
-    if (wanted.topic === undefined) return failedFetch(Errors.UNKNOWN_TOPIC_ID);
-    const topicPartition = { topic: wanted.topic, partition: wanted.partition };
-    try {
-      const partition = this.partitionOrThrow(topicPartition);
-      const log = partition.leaderLog();
-      partition.checkLeaderEpoch(wanted.currentLeaderEpoch);
-      const divergingEpoch = this.divergence(partition, wanted);
-      const maxBytes = Math.max(0, Math.min(wanted.maxBytes, bytesLeft));
-      const data =
-        divergingEpoch === undefined
-          ? log.read(wanted.fetchOffset, maxBytes, params.isolation, minOneMessage)
-          : undefined;
-      return {
-        errorCode: Errors.NONE,
-        highWatermark: log.highWatermark,
-        lastStableOffset: log.lastStableOffset,
-        logStartOffset: log.logStartOffset,
-        data,
-        abortedTransactions: data?.abortedTransactions,
-        divergingEpoch,
-      };
-    } catch (error) {
-      if (!(error instanceof KafkaError)) this.logUnexpected('fetch', topicPartition, error);
-      return failedFetch(errorCodeOf(error));
-    }
-  }
-
-  /** Where the fetcher's log parts from ours, if the epoch of its last record says that it does (KIP-595). */
-  private divergence(partition: Partition, wanted: FetchPartition): FetchPartitionResult['divergingEpoch'] {
-    if (wanted.lastFetchedEpoch < 0) return undefined;
-    const end = partition.leaderLog().endOffsetForEpoch(wanted.lastFetchedEpoch);
-    if (end === undefined) {
-      throw new KafkaError(
-        Errors.OFFSET_OUT_OF_RANGE,
-        `no epoch up to ${wanted.lastFetchedEpoch} is in the log`,
-      );
-    }
-    const diverges = end.leaderEpoch < wanted.lastFetchedEpoch || end.offset < wanted.fetchOffset;
-    return diverges ? { epoch: end.leaderEpoch, endOffset: end.offset } : undefined;
-  }
+  // Roles.
 
   /**
    * Takes the roles that new metadata gives this broker. `changed` are the topics with any change, as they are now;
@@ -240,6 +259,12 @@ export class ReplicaManager {
     for (const image of changed) this.applyTopic(image);
   }
 
+  /** Brokers have come, gone or been fenced: followers may join ISRs that could not before. */
+  onBrokersChanged(): void {
+    for (const partition of this.partitions()) partition.onBrokersChanged();
+    this.fetchers.onBrokersChanged();
+  }
+
   private applyTopic(image: TopicImage): void {
     let topic = this.topics.get(image.name);
     if (topic !== undefined && topic.id !== image.id) {
@@ -247,55 +272,103 @@ export class ReplicaManager {
       topic = undefined;
     }
     const config = this.options.topicConfig(image.name);
+    const { brokerId } = this.options;
     for (let index = 0; index < image.partitions.length; index++) {
       const registration = image.partitions[index]!;
-      if (!registration.replicas.includes(this.options.brokerId)) continue;
+      let partition = topic?.partitions.get(index);
+      if (!registration.replicas.includes(brokerId)) {
+        if (partition !== undefined) this.removePartition(topic!, partition);
+        continue;
+      }
+      // Images share what has not changed.
+      if (partition?.registration === registration && partition.log !== undefined) continue;
       topic ??= { id: image.id, name: image.name, partitions: new Map() };
       this.topics.set(image.name, topic);
-      this.applyPartition(topic, index, registration, config);
+      if (partition === undefined) {
+        const topicPartition: TopicPartition = { topic: topic.name, partition: index };
+        partition = new Partition(topicPartition, topic.id, this.partitionContext, registration);
+        topic.partitions.set(index, partition);
+      }
+      this.applyPartition(partition, registration, () => this.openLog(partition, registration, config));
     }
   }
 
   private applyPartition(
-    topic: HostedTopic,
-    index: number,
+    partition: Partition,
     registration: PartitionRegistration,
-    config: LogConfig,
+    openLog: () => UnifiedLog,
   ): void {
-    const topicPartition: TopicPartition = { topic: topic.name, partition: index };
-    let partition = topic.partitions.get(index);
-    if (partition === undefined) {
-      partition = new Partition(topicPartition, topic.id, this.options.brokerId, registration);
-      topic.partitions.set(index, partition);
-    }
+    // What its directory holds is not to be trusted any more, until the broker starts anew.
+    if (partition.log?.isOffline === true) return;
     try {
-      const log = partition.log ?? this.logManager.getOrCreateLog(topicPartition, topic.id, config);
-      if (registration.leader === this.options.brokerId) partition.makeLeader(registration, log);
-      else partition.makeFollower(registration, log);
+      const log = partition.log ?? openLog();
+      if (registration.leader === this.options.brokerId) {
+        this.fetchers.remove(partition);
+        partition.makeLeader(registration, log);
+      } else {
+        partition.makeFollower(registration, log);
+        this.fetchers.follow(partition);
+      }
     } catch (error) {
-      const fields = { partition: topicPartitionKey(topicPartition), error: String(error) };
+      const fields = { partition: partition.name, error: String(error) };
       this.logger.error('a partition could not be opened and is offline on this broker', fields);
-      partition.markOffline(
-        new KafkaError(Errors.KAFKA_STORAGE_ERROR, 'the log of the partition could not be opened'),
-      );
+      this.takeOffline(partition, 'the log of the partition could not be opened');
     }
   }
 
-  private deleteTopic(topic: HostedTopic): void {
-    this.topics.delete(topic.name);
-    for (const partition of topic.partitions.values()) {
-      partition.close();
-      this.logManager.asyncDelete(partition.topicPartition);
+  /** In the log directory that the metadata names, if it is one of ours that works. */
+  private openLog(
+    partition: Partition,
+    registration: PartitionRegistration,
+    config: ReturnType<ReplicaManagerOptions['topicConfig']>,
+  ): UnifiedLog {
+    const { topicPartition, topicId } = partition;
+    const assigned = registration.directories[registration.replicas.indexOf(this.options.brokerId)];
+    const { onlineLogDirs } = this.logManager;
+    const logDir = onlineLogDirs.find(path => this.logManager.directoryIdOf(path) === assigned);
+    const log = this.logManager.getOrCreateLog(topicPartition, topicId, config, logDir);
+    const directoryId = this.logManager.directoryIdOf(log.logDirectory);
+    if (directoryId !== undefined && assigned !== undefined && directoryId !== assigned) {
+      this.options.onDirectoryAssigned?.(topicId, topicPartition.partition, directoryId);
     }
+    return log;
+  }
+
+  private deleteTopic(topic: HostedTopic): void {
+    for (const partition of [...topic.partitions.values()]) this.removePartition(topic, partition);
+  }
+
+  /** The topic was deleted, or this replica was moved to another broker. */
+  private removePartition(topic: HostedTopic, partition: Partition): void {
+    topic.partitions.delete(partition.topicPartition.partition);
+    if (topic.partitions.size === 0) this.topics.delete(topic.name);
+    this.fetchers.remove(partition);
+    partition.close();
+    this.logManager.asyncDelete(partition.topicPartition);
   }
 
   /** The log directory `logDir` has failed: its partitions answer KAFKA_STORAGE_ERROR from now on. */
   onLogDirFailure(logDir: string): void {
     for (const partition of this.partitions()) {
       if (partition.log?.logDirectory !== logDir) continue;
-      partition.markOffline(
-        new KafkaError(Errors.KAFKA_STORAGE_ERROR, `the log directory ${logDir} has failed`),
-      );
+      this.takeOffline(partition, `the log directory ${logDir} has failed`);
     }
   }
+
+  private takeOffline(partition: Partition, reason: string): void {
+    this.fetchers.remove(partition);
+    partition.markOffline(new KafkaError(Errors.KAFKA_STORAGE_ERROR, reason));
+  }
+}
+
+/**
+ * `leader.` or `follower.replication.throttled.rate`, bytes a second. They are set while the cluster runs and stand in
+ * no file of properties.
+ */
+function throttledRate({ metadata, brokerId }: ReplicaManagerOptions, role: 'leader' | 'follower'): number {
+  const key = `${role}.replication.throttled.rate`;
+  const { configs } = metadata();
+  const text = configs.broker(brokerId).get(key) ?? configs.defaultBroker().get(key);
+  const rate = text === undefined ? undefined : parseInt64(text);
+  return rate === undefined || typeof rate === 'bigint' ? Number.MAX_SAFE_INTEGER : rate;
 }

@@ -4,44 +4,55 @@ import type { Uuid } from '../base/uuid.ts';
 import type { MetadataDelta } from '../metadata/metadata-delta.ts';
 import { MetadataImage } from '../metadata/metadata-image.ts';
 import type { MetadataPublisher } from '../metadata/metadata-publisher.ts';
-import { Errors, KafkaError } from '../protocol/errors.ts';
-import type { BrokerRegistrationRequest } from '../protocol/messages/62-broker-registration.ts';
-import type { BrokerHeartbeatRequest } from '../protocol/messages/63-broker-heartbeat.ts';
+import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
+import {
+  BrokerRegistrationRequest,
+  BrokerRegistrationResponse,
+} from '../protocol/messages/62-broker-registration.ts';
+import { BrokerHeartbeatRequest, BrokerHeartbeatResponse } from '../protocol/messages/63-broker-heartbeat.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
+import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
 
-/** The way to the active controller. Both reject with `KafkaError`; NOT_CONTROLLER while there is none. */
-export interface BrokerControllerChannel {
-  /** Gives the epoch of this life of the broker. */
-  registerBroker(request: BrokerRegistrationRequest): Promise<BrokerEpoch>;
-  brokerHeartbeat(request: BrokerHeartbeatRequest): Promise<{ readonly shouldShutDown: boolean }>;
-}
+const BROKER_REGISTRATION = { request: BrokerRegistrationRequest, response: BrokerRegistrationResponse };
+const BROKER_HEARTBEAT = { request: BrokerHeartbeatRequest, response: BrokerHeartbeatResponse };
 
 export interface BrokerLifecycleOptions {
-  readonly registration: BrokerRegistrationRequest;
+  readonly brokerId: number;
+  readonly clusterId: string;
+  /** Asked for at each attempt to register. */
+  readonly registration: () => BrokerRegistrationRequest;
   /** `broker.heartbeat.interval.ms`. */
   readonly heartbeatIntervalMs: number;
+  /** `broker.session.timeout.ms`: the controller fences a broker that it has not heard of for so long. */
+  readonly sessionTimeoutMs: number;
+  /** `initial.broker.registration.timeout.ms`: how long a controller may refuse the registration. */
+  readonly registrationTimeoutMs: number;
 }
 
-/** After a failed attempt to register. */
-const REGISTRATION_RETRY_MS = 50;
-/** Between heartbeats of a broker that waits to be let go. */
-const SHUTDOWN_HEARTBEAT_MS = 50;
+/** After a failed attempt to register, and between heartbeats of a broker that waits to be let go. */
+const RETRY_MS = 50;
+/** Between heartbeats of a broker that waits to be let in. */
+const FENCED_HEARTBEAT_MS = 100;
+/** While another process holds this node's id, or a controller cannot take the registration yet. */
+const REFUSED_RETRY_MS = 500;
+const WARN_PERIOD_MS = 5_000;
 
-const RETRIABLE_REGISTRATION_ERRORS: ReadonlySet<number> = new Set([
-  Errors.NOT_CONTROLLER,
-  Errors.NOT_LEADER_OR_FOLLOWER,
-  Errors.REQUEST_TIMED_OUT,
-  // The session of the process before this one has to end.
-  Errors.DUPLICATE_BROKER_REGISTRATION,
+/** Nothing but another configuration or another program helps against these. */
+const FATAL_REGISTRATION_ERRORS: ReadonlySet<number> = new Set([
+  Errors.INCONSISTENT_CLUSTER_ID,
+  Errors.INVALID_REGISTRATION,
+  Errors.UNSUPPORTED_VERSION,
+  Errors.CLUSTER_AUTHORIZATION_FAILED,
 ]);
 
 /**
  * Keeps this broker in the cluster:
  *
  * ```
- * STARTING            register, and read the registration back           -> FENCED
+ * STARTING            register, and read the registration back;
+ *                     only now the broker acts on metadata               -> FENCED
  * FENCED              heartbeats; the controller lets it in              -> RUNNING
- * RUNNING             heartbeats
+ * RUNNING             heartbeats; the controller has fenced it           -> FENCED
  * CONTROLLED_SHUTDOWN heartbeats that ask to go, until it may            -> STOPPED
  * ```
  */
@@ -49,7 +60,7 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   readonly name = 'broker-lifecycle';
   private readonly runtime: Runtime;
   private readonly logger: Logger;
-  private readonly channel: BrokerControllerChannel;
+  private readonly channel: BrokerToControllerChannel;
   private readonly options: BrokerLifecycleOptions;
   private state: 'STARTING' | 'FENCED' | 'RUNNING' | 'CONTROLLED_SHUTDOWN' | 'STOPPED' = 'STARTING';
   private epoch: BrokerEpoch = -1;
@@ -57,13 +68,20 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   private readonly offlineDirectories = new Set<Uuid>();
   private timer: Timer | undefined;
   private heartbeatInFlight = false;
+  /** Since when a controller refuses the registration, monotonic ms. */
+  private refusedSinceMs: number | undefined;
+  private warnedMs = Number.NEGATIVE_INFINITY;
+  /** When a controller has last answered a heartbeat, monotonic ms. */
+  private answeredMs = 0;
+  private onCaughtUp: () => void = () => {};
   private onRunning: { resolve(): void; reject(error: unknown): void } | undefined;
   private onStopped: (() => void) | undefined;
 
+  /** The channel is this manager's own: nothing else of the broker holds up a heartbeat. */
   constructor(
     runtime: Runtime,
     logger: Logger,
-    channel: BrokerControllerChannel,
+    channel: BrokerToControllerChannel,
     options: BrokerLifecycleOptions,
   ) {
     this.runtime = runtime;
@@ -77,9 +95,30 @@ export class BrokerLifecycleManager implements MetadataPublisher {
     return this.epoch;
   }
 
-  /** Registers, and resolves when the controller has let the broker in. Rejects if it never will. */
-  start(): Promise<void> {
+  /** Whether the controller has let this broker in and not fenced it since. */
+  get isRunning(): boolean {
+    return this.state === 'RUNNING' || this.state === 'CONTROLLED_SHUTDOWN';
+  }
+
+  /** What a start waits for now, in words; `undefined` once the broker is in. */
+  get waitsFor(): string | undefined {
+    if (this.isRunning || this.state === 'STOPPED') return undefined;
+    if (this.state === 'FENCED') return 'the controller has not let this broker in yet';
+    return this.epoch === -1
+      ? 'this broker is not registered with the controller yet'
+      : "this broker has not read its registration in the cluster's metadata yet";
+  }
+
+  /**
+   * Registers, and resolves when the controller has let the broker in. Rejects if it never will.
+   *
+   * `onCaughtUp` is called when the metadata holds this life's registration, before the first heartbeat. What the node
+   * knew before that is of an earlier life: the controller may have taken leaderships away since, and must take those
+   * away whose records a crash has cost. To act on it would be to lead with another log in an epoch that has one.
+   */
+  start(onCaughtUp: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
+      this.onCaughtUp = onCaughtUp;
       this.onRunning = { resolve, reject };
       this.register();
     });
@@ -96,19 +135,19 @@ export class BrokerLifecycleManager implements MetadataPublisher {
     if (this.state === 'FENCED' || this.state === 'RUNNING') this.heartbeat();
   }
 
-  /** Asks the controller to move leaders away, and resolves when the broker may stop, or after `timeoutMs`. */
-  async controlledShutdown(timeoutMs: number): Promise<void> {
-    if (this.state === 'RUNNING') {
+  /**
+   * Asks the controller to move leaders away, and resolves when the broker may stop; after `timeoutMs` in any case, and
+   * after `silenceMs` in which no controller has answered.
+   */
+  async controlledShutdown(timeoutMs: number, silenceMs: number): Promise<void> {
+    if (this.state === 'RUNNING' || this.state === 'FENCED') {
       this.state = 'CONTROLLED_SHUTDOWN';
+      this.answeredMs = this.runtime.clock.monotonicMs();
+      const deadlineMs = this.answeredMs + timeoutMs;
       await new Promise<void>(resolve => {
-        const deadline = this.runtime.timers.after(timeoutMs, () => {
-          this.logger.warn('stopping without the leave of the controller', { timeoutMs });
-          resolve();
-        });
-        this.onStopped = () => {
-          deadline.cancel();
-          resolve();
-        };
+        this.onStopped = resolve;
+        this.giveUpLater(deadlineMs, silenceMs);
+        this.timer?.cancel();
         this.heartbeat();
       });
     }
@@ -124,78 +163,179 @@ export class BrokerLifecycleManager implements MetadataPublisher {
     this.onRunning = undefined;
   }
 
+  private giveUpLater(deadlineMs: number, silenceMs: number): void {
+    const now = this.runtime.clock.monotonicMs();
+    const untilMs = Math.min(deadlineMs, this.answeredMs + silenceMs);
+    if (now < untilMs) {
+      const timer = this.runtime.timers.after(untilMs - now, () => this.giveUpLater(deadlineMs, silenceMs));
+      const onStopped = this.onStopped;
+      this.onStopped = () => {
+        timer.cancel();
+        onStopped?.();
+      };
+      return;
+    }
+    this.logger.warn('stopping without the leave of the controller: clients notice when its session ends', {
+      reason: now < deadlineMs ? `no controller has answered for ${silenceMs} ms` : 'it took too long',
+    });
+    this.onStopped?.();
+  }
+
+  // Registration.
+
   private register(): void {
     if (this.state !== 'STARTING') return;
-    this.channel.registerBroker(this.options.registration).then(
-      epoch => {
-        this.epoch = epoch;
-        this.logger.info('registered', { epoch });
-        this.advance();
-      },
-      error => {
-        if (error instanceof KafkaError && RETRIABLE_REGISTRATION_ERRORS.has(error.code)) {
-          this.logger.debug('registering again', { reason: error.message });
-          this.timer = this.runtime.timers.after(REGISTRATION_RETRY_MS, () => this.register());
+    const { registration, sessionTimeoutMs } = this.options;
+    this.channel.send(BROKER_REGISTRATION, registration(), { timeoutMs: sessionTimeoutMs }).then(
+      ({ errorCode, brokerEpoch }) => {
+        if (errorCode !== Errors.NONE) {
+          this.refused(errorCode);
           return;
         }
-        this.onRunning?.reject(error);
-        this.onRunning = undefined;
+        this.epoch = brokerEpoch;
+        this.logger.info('registered', { epoch: brokerEpoch });
+        this.advance();
+      },
+      (error: unknown) => {
+        const isFatal = !(error instanceof KafkaError) || FATAL_REGISTRATION_ERRORS.has(error.code);
+        if (isFatal) this.fail(error);
+        else this.registerLater(RETRY_MS);
       },
     );
   }
 
+  /** A controller has answered, and not taken the registration. */
+  private refused(errorCode: number): void {
+    const { registrationTimeoutMs } = this.options;
+    const now = this.runtime.clock.monotonicMs();
+    this.refusedSinceMs ??= now;
+    const text = this.refusalText(errorCode);
+    if (FATAL_REGISTRATION_ERRORS.has(errorCode) || now - this.refusedSinceMs >= registrationTimeoutMs) {
+      this.fail(new KafkaError(errorCode, text));
+      return;
+    }
+    if (now - this.warnedMs >= WARN_PERIOD_MS) {
+      this.warnedMs = now;
+      this.logger.warn('the registration was refused; trying again', {
+        error: errorName(errorCode),
+        reason: text,
+      });
+    }
+    this.registerLater(REFUSED_RETRY_MS);
+  }
+
+  private refusalText(errorCode: number): string {
+    const { brokerId, clusterId, sessionTimeoutMs } = this.options;
+    switch (errorCode) {
+      case Errors.INCONSISTENT_CLUSTER_ID:
+        return (
+          `the controller is of another cluster than this node, whose directories are of ${clusterId}: ` +
+          'check controller.quorum.voters or controller.quorum.bootstrap.servers, and cluster.id in meta.properties'
+        );
+      case Errors.DUPLICATE_BROKER_REGISTRATION: {
+        const holder = this.image.cluster.broker(brokerId);
+        const where =
+          holder === undefined
+            ? ''
+            : ` (incarnation ${holder.incarnationId}, at ` +
+              `${[...holder.listeners.values()].map(({ host, port }) => `${host}:${port}`).join(', ')})`;
+        return (
+          `another process is registered as broker ${brokerId}${where}. If it is this node's last one, its session ` +
+          `ends ${sessionTimeoutMs} ms after its last heartbeat; if it runs, one of the two needs another node.id`
+        );
+      }
+      case Errors.INVALID_REGISTRATION:
+        return 'the controller does not take the listeners or directories of this broker; its log says which';
+      case Errors.UNSUPPORTED_VERSION:
+        return 'this program does not support the feature levels that the cluster runs at: it needs a newer version';
+      default:
+        return `the controller answered ${errorName(errorCode)}`;
+    }
+  }
+
+  private registerLater(delayMs: number): void {
+    if (this.state !== 'STARTING') return;
+    this.timer = this.runtime.timers.after(delayMs, () => this.register());
+  }
+
+  private fail(error: unknown): void {
+    this.onRunning?.reject(error);
+    this.onRunning = undefined;
+  }
+
   /** What follows from the registration as the image has it. */
   private advance(): void {
-    const registration = this.image.cluster.broker(this.options.registration.brokerId);
+    const registration = this.image.cluster.broker(this.options.brokerId);
     if (this.epoch === -1 || registration?.epoch !== this.epoch) return;
     if (this.state === 'STARTING') {
       this.state = 'FENCED';
+      this.onCaughtUp();
       this.heartbeat();
     }
     if (this.state === 'FENCED' && !registration.fenced) {
       this.state = 'RUNNING';
+      this.logger.info('the controller has let this broker in', { epoch: this.epoch });
       this.onRunning?.resolve();
       this.onRunning = undefined;
+    } else if (this.state === 'RUNNING' && registration.fenced) {
+      this.state = 'FENCED';
+      this.logger.warn('the controller has fenced this broker: it was not heard of in time', {
+        sessionTimeoutMs: this.options.sessionTimeoutMs,
+      });
+      this.heartbeat();
     }
   }
 
+  // Heartbeats.
+
   private heartbeat(): void {
+    if (this.heartbeatInFlight || this.state === 'STARTING' || this.state === 'STOPPED') return;
     this.timer?.cancel();
-    if (this.heartbeatInFlight || this.state === 'STOPPED') return;
     this.heartbeatInFlight = true;
     const wantShutDown = this.state === 'CONTROLLED_SHUTDOWN';
-    this.channel
-      .brokerHeartbeat({
-        brokerId: this.options.registration.brokerId,
-        brokerEpoch: this.epoch,
-        currentMetadataOffset: this.image.highestOffset,
-        wantFence: false,
-        wantShutDown,
-        offlineLogDirs: [...this.offlineDirectories],
-        cordonedLogDirs: null,
-      })
-      .then(
-        reply => {
-          this.heartbeatInFlight = false;
-          if (wantShutDown && reply.shouldShutDown) this.onStopped?.();
-          else this.scheduleHeartbeat(wantShutDown);
-        },
-        error => {
-          this.heartbeatInFlight = false;
-          this.logger.warn('a heartbeat to the controller failed', { reason: String(error) });
-          this.scheduleHeartbeat(wantShutDown);
-        },
-      );
+    const request = {
+      brokerId: this.options.brokerId,
+      brokerEpoch: this.epoch,
+      currentMetadataOffset: this.image.highestOffset,
+      wantFence: false,
+      wantShutDown,
+      offlineLogDirs: [...this.offlineDirectories],
+      cordonedLogDirs: null,
+    };
+    this.channel.send(BROKER_HEARTBEAT, request, { timeoutMs: this.options.sessionTimeoutMs }).then(
+      ({ errorCode, shouldShutDown }) => {
+        this.heartbeatInFlight = false;
+        this.answeredMs = this.runtime.clock.monotonicMs();
+        if (errorCode !== Errors.NONE)
+          this.heartbeatFailed(`the controller answered ${errorName(errorCode)}`);
+        if (wantShutDown && shouldShutDown && errorCode === Errors.NONE) this.onStopped?.();
+        else this.scheduleHeartbeat(wantShutDown);
+      },
+      (error: unknown) => {
+        this.heartbeatInFlight = false;
+        if (this.state === 'STOPPED') return;
+        this.heartbeatFailed(error instanceof Error ? error.message : String(error));
+        this.scheduleHeartbeat(wantShutDown);
+      },
+    );
+  }
+
+  private heartbeatFailed(reason: string): void {
+    const now = this.runtime.clock.monotonicMs();
+    if (now - this.warnedMs < WARN_PERIOD_MS) return;
+    this.warnedMs = now;
+    this.logger.warn('a heartbeat to the controller failed', { reason });
   }
 
   private scheduleHeartbeat(wantedShutDown: boolean): void {
-    if (this.state === 'STOPPED') return;
+    if (this.state === 'STOPPED' || this.state === 'STARTING') return;
     const isStopping = this.state === 'CONTROLLED_SHUTDOWN';
     if (isStopping && !wantedShutDown) {
       this.heartbeat();
       return;
     }
-    const delayMs = isStopping ? SHUTDOWN_HEARTBEAT_MS : this.options.heartbeatIntervalMs;
+    const waitingMs = isStopping ? RETRY_MS : FENCED_HEARTBEAT_MS;
+    const delayMs = isStopping || this.state === 'FENCED' ? waitingMs : this.options.heartbeatIntervalMs;
     this.timer = this.runtime.timers.after(delayMs, () => this.heartbeat());
   }
 }

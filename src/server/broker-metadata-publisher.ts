@@ -46,6 +46,7 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
       this.updateReplicas(delta.topics, image);
       this.updateCoordinators(delta.topics, image);
     }
+    if (delta.cluster !== undefined) this.targets.replicaManager.onBrokersChanged();
   }
 
   /** Logs whose topic was deleted, or moved away, while this broker was down. They stay for somebody to look at. */
@@ -98,9 +99,14 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
   private updateCoordinators(delta: TopicsDelta, image: MetadataImage): void {
     const { groupCoordinator, nodeId } = this.targets;
     const { electedLeaders, followers, deletes } = delta.localChanges(nodeId);
-    for (const { topic, partitionId, partition } of electedLeaders) {
-      if (topic === InternalTopic.CONSUMER_OFFSETS)
-        groupCoordinator.onElection(partitionId, partition.leaderEpoch);
+    for (const { topic, topicId, partitionId, partition } of electedLeaders) {
+      if (topic !== InternalTopic.CONSUMER_OFFSETS) continue;
+      const { leaderEpoch } = partition;
+      // One delta may hold several elections. Whoever led in between has written what memory here does not know (G5).
+      const old = delta.image.partitionById(topicId, partitionId);
+      const goesOn = old?.leader === nodeId && old.leaderEpoch + 1 === leaderEpoch;
+      if (!goesOn) groupCoordinator.onResignation(partitionId, leaderEpoch);
+      groupCoordinator.onElection(partitionId, leaderEpoch);
     }
     for (const { topic, partitionId, partition } of followers) {
       if (topic === InternalTopic.CONSUMER_OFFSETS)

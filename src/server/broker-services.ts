@@ -1,32 +1,17 @@
-import type { Logger } from '../base/logger.ts';
-import type { Uuid } from '../base/uuid.ts';
-import type { KafkaConfig } from '../config/kafka-config.ts';
-import type { QuorumController } from '../controller/quorum-controller.ts';
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { ProducerIdManager } from '../coordinator/transaction/producer-id-manager.ts';
 import type { LogManager } from '../log/log-manager.ts';
-import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
-import type { Runtime } from '../runtime/runtime.ts';
-import type { HandlerTable } from './handler-table.ts';
+import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
+import type { ForwardingManager } from './forwarding-manager.ts';
+import type { NodeServices } from './node-services.ts';
 
-/** The parts of a running broker that handlers work with. */
-export interface BrokerServices {
-  readonly runtime: Runtime;
-  readonly logger: Logger;
-  readonly config: KafkaConfig;
-  readonly nodeId: number;
-  /** 22 characters, as `meta.properties` has it. */
-  readonly clusterId: Uuid;
-  /** The APIs that this process serves. */
-  readonly handlers: HandlerTable;
-  /** The latest committed metadata that this broker has seen. It changes between calls: take it once a request. */
-  metadata(): MetadataImage;
-  readonly controller: QuorumController;
-  /** The level of the feature `kraft.version`, which the image does not have. */
-  kraftVersion(): number;
-  /** The node that leads the metadata quorum, if there is one. */
-  activeControllerId(): number | undefined;
+/** The parts of a running broker that the handlers of its listeners work with. */
+export interface BrokerServices extends NodeServices {
+  /** This broker's own requests to the active controller. */
+  readonly controllerChannel: BrokerToControllerChannel;
+  /** Requests of clients that the active controller must decide. */
+  readonly forwarding: ForwardingManager;
   /** Has the controller create topics that somebody asked for, in its own time. Names that it works on are left out. */
   autoCreateTopics(names: readonly string[]): void;
   readonly replicaManager: ReplicaManager;

@@ -2,7 +2,7 @@ import type { LimitedLogger } from '../base/logger.ts';
 import { FrameDecoder, FrameError } from '../protocol/frame-decoder.ts';
 import type { Runtime, Socket } from '../runtime/runtime.ts';
 import type { Outcome, Peer, RequestRouter, RoutedContext, RoutedRequest } from './request-router.ts';
-import { UnanswerableRequestError } from './request-router.ts';
+import { UnanswerableRequestError } from './request-codec.ts';
 
 /** What connections of one endpoint share. */
 export interface ConnectionOwner {
@@ -22,7 +22,10 @@ export interface ConnectionOptions {
 }
 
 /** What is known of a peer when it connects. */
-export type ConnectionPeer = Pick<Peer, 'listenerName' | 'listenerKind' | 'clientAddress' | 'connectionId'>;
+export type ConnectionPeer = Pick<
+  Peer,
+  'listenerName' | 'listenerKind' | 'clientAddress' | 'localAddress' | 'connectionId'
+>;
 
 /** Requests of one connection that have started and not been answered. Clients send 5 at a time, librdkafka more. */
 const IN_FLIGHT_MAX = 128;
@@ -67,6 +70,7 @@ export class Connection implements Peer {
   readonly listenerName: string;
   readonly listenerKind: Peer['listenerKind'];
   readonly clientAddress: string;
+  readonly localAddress: Peer['localAddress'];
   readonly connectionId: string;
 
   private readonly runtime: Runtime;
@@ -100,6 +104,7 @@ export class Connection implements Peer {
     this.listenerName = peer.listenerName;
     this.listenerKind = peer.listenerKind;
     this.clientAddress = peer.clientAddress;
+    this.localAddress = peer.localAddress;
     this.connectionId = peer.connectionId;
     this.owner = owner;
     this.decoder = new FrameDecoder(owner.options.maxFrameBytes);

@@ -1,11 +1,14 @@
-import type { Handler, ListenerKind } from './handler.ts';
+import type { Handler } from './handler.ts';
 
-/** The registered APIs by key: the one source of dispatch, of ApiVersions and of `docs/PROTOCOL.md`. */
-export class HandlerTable {
-  private readonly byKey = new Map<number, Handler>();
+/**
+ * The APIs of one kind of listener by key: the one source of dispatch, of ApiVersions and of `docs/PROTOCOL.md`. A node
+ * has one table for its broker listeners and one for its controller listeners.
+ */
+export class HandlerTable<Services> {
+  private readonly byKey = new Map<number, Handler<Services>>();
 
   /** Throws if two handlers claim one API key. */
-  constructor(handlers: readonly Handler[]) {
+  constructor(handlers: readonly Handler<Services>[]) {
     for (const handler of [...handlers].sort((a, b) => a.apiKey - b.apiKey)) {
       const other = this.byKey.get(handler.apiKey);
       if (other !== undefined)
@@ -14,16 +17,13 @@ export class HandlerTable {
     }
   }
 
-  /** The handler of `apiKey` on a listener of `kind`; `undefined` if it is not served there. */
-  find(apiKey: number, kind: ListenerKind): Handler | undefined {
-    const handler = this.byKey.get(apiKey);
-    return handler?.listeners.includes(kind) ? handler : undefined;
+  /** `undefined` if the API is not served. */
+  find(apiKey: number): Handler<Services> | undefined {
+    return this.byKey.get(apiKey);
   }
 
-  /** All handlers, or those of a listener, in the order of their keys. */
-  *all(kind?: ListenerKind): Iterable<Handler> {
-    for (const handler of this.byKey.values()) {
-      if (kind === undefined || handler.listeners.includes(kind)) yield handler;
-    }
+  /** In the order of their keys. */
+  all(): Iterable<Handler<Services>> {
+    return this.byKey.values();
   }
 }

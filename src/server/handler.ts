@@ -1,5 +1,8 @@
+import type { HostAndPort } from '../config/listeners.ts';
 import { type Infer, type Input, inVersions, type Message, parseVersions } from '../protocol/schema.ts';
 import type { BrokerServices } from './broker-services.ts';
+import type { ControllerServices } from './controller-services.ts';
+import type { NodeServices } from './node-services.ts';
 
 /** Whom an endpoint serves: clients and other brokers, or the members of the metadata quorum. */
 export type ListenerKind = 'broker' | 'controller';
@@ -36,10 +39,14 @@ export interface RequestContext {
   readonly listenerKind: ListenerKind;
   /** The client's IP address. */
   readonly clientAddress: string;
+  /** Where the client has dialled this node, as far as this node can see it: its end of the connection. */
+  readonly localAddress: HostAndPort;
   /** Names the connection in this process. */
   readonly connectionId: string;
   /** When the frame was complete, on the monotonic clock, ms. */
   readonly receivedMs: number;
+  /** Header and body as they were received. The memory is the request's: it lives until the request is answered. */
+  readonly frame: Buffer;
   /**
    * Calls `callback` if the connection closes before this request is answered (Fetch ends its wait). At most once a
    * request.
@@ -50,14 +57,13 @@ export interface RequestContext {
 /** The body of an answer, or `undefined` for a request that wants none (Produce with acks=0). */
 export type Answer<Response> = Response | undefined;
 
-export interface HandlerDefinition<Request extends Message, Response extends Message> {
+export interface HandlerDefinition<Request extends Message, Response extends Message, Services> {
   readonly request: Request;
   readonly response: Response;
   /** The first version served; the first one defined if left out. */
   readonly minVersion?: number;
   /** The last version served; the last stable one defined if left out. */
   readonly maxVersion?: number;
-  readonly listeners: readonly ListenerKind[];
   /**
    * At most one request of this API is in flight on a connection, because its answers may be large (Fetch). False if
    * left out.
@@ -75,7 +81,7 @@ export interface HandlerDefinition<Request extends Message, Response extends Mes
   handle(
     context: RequestContext,
     request: Infer<Request>,
-    broker: BrokerServices,
+    services: Services,
   ): Answer<Input<Response>> | Promise<Answer<Input<Response>>>;
   /**
    * The answer of a request that failed as a whole. Needed only where the response has no top-level `errorCode`;
@@ -89,28 +95,69 @@ export interface HandlerDefinition<Request extends Message, Response extends Mes
   ): Answer<Input<Response>>;
 }
 
-/** A registered API: to have a handler is to be advertised. */
-export interface Handler {
+/** An API as it is served: what ApiVersions and `docs/PROTOCOL.md` say of it. */
+export interface ServedApi {
   readonly apiKey: number;
   readonly name: string;
   readonly minVersion: number;
   readonly maxVersion: number;
-  readonly listeners: readonly ListenerKind[];
-  readonly largeAnswers: boolean;
   readonly authorize: readonly Access[];
+  /** The active controller serves it; this node passes it on. */
+  readonly forwarded: boolean;
+}
+
+/**
+ * A registered API: to have a handler is to be advertised. `Services` is what it works with: those of the broker, of
+ * the controller, or what every node has.
+ */
+export interface Handler<Services> extends ServedApi {
+  readonly largeAnswers: boolean;
   readonly request: Message;
   readonly response: Message;
-  handle(context: RequestContext, request: unknown, broker: BrokerServices): unknown;
+  handle(context: RequestContext, request: unknown, services: Services): unknown;
   failure(request: unknown, errorCode: number, message: string | null, context: RequestContext): unknown;
+}
+
+/** A handler of broker listeners. */
+export function defineHandler<Request extends Message, Response extends Message>(
+  definition: HandlerDefinition<Request, Response, BrokerServices>,
+): Handler<BrokerServices> {
+  return makeHandler(definition);
+}
+
+/** A handler of controller listeners; {@link forwarded} puts it on those of brokers too. */
+export function defineControllerHandler<Request extends Message, Response extends Message>(
+  definition: HandlerDefinition<Request, Response, ControllerServices>,
+): Handler<ControllerServices> {
+  return makeHandler(definition);
+}
+
+/** A handler of either kind of listener, which needs only what every node has. */
+export function defineNodeHandler<Request extends Message, Response extends Message>(
+  definition: HandlerDefinition<Request, Response, NodeServices>,
+): Handler<NodeServices> {
+  return makeHandler(definition);
+}
+
+/**
+ * The handler of a broker for an API of the controller: it passes requests on to the active controller, and what that
+ * answers back to the client.
+ */
+export function forwarded(handler: Handler<ControllerServices>): Handler<BrokerServices> {
+  return {
+    ...handler,
+    forwarded: true,
+    handle: (context, request, broker) => broker.forwarding.forward(context, request, handler),
+  };
 }
 
 /**
  * Makes a {@link Handler} of its definition. The types of request and response tie `handle` to the tables; the table
  * of handlers forgets them.
  */
-export function defineHandler<Request extends Message, Response extends Message>(
-  definition: HandlerDefinition<Request, Response>,
-): Handler {
+function makeHandler<Request extends Message, Response extends Message, Services>(
+  definition: HandlerDefinition<Request, Response, Services>,
+): Handler<Services> {
   const { request, response } = definition;
   if (request.apiKey === undefined) throw new Error(`${request.name} has no API key`);
   const failure = definition.failure ?? topLevelFailure<Response>(response);
@@ -119,12 +166,12 @@ export function defineHandler<Request extends Message, Response extends Message>
     name: request.name.replace(/Request$/, ''),
     minVersion: definition.minVersion ?? request.minVersion,
     maxVersion: definition.maxVersion ?? lastStableVersion(request),
-    listeners: definition.listeners,
     largeAnswers: definition.largeAnswers ?? false,
     authorize: definition.authorize,
+    forwarded: false,
     request,
     response,
-    handle: (context, body, broker) => definition.handle(context, body as Infer<Request>, broker),
+    handle: (context, body, services) => definition.handle(context, body as Infer<Request>, services),
     failure: (body, errorCode, message, context) =>
       failure(body as Infer<Request>, errorCode, message, context),
   };

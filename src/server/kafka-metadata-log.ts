@@ -1,5 +1,5 @@
 import { invariant } from '../base/assert.ts';
-import { add64, diff64, type LeaderEpoch, max64, type Offset } from '../base/int64.ts';
+import { diff64, type LeaderEpoch, max64, type Offset, sub64 } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import { METADATA_TOPIC_ID } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
@@ -18,6 +18,7 @@ import type {
   RawSnapshotWriter,
   ReplicatedLog,
 } from '../raft/replicated-log.ts';
+import { batchesOf } from '../record/record-batch.ts';
 import { readSnapshotHeader } from '../raft/snapshot-file.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { METADATA_DIRECTORY, METADATA_PARTITION } from './metadata-log-names.ts';
@@ -40,9 +41,12 @@ export interface KafkaMetadataLogOptions {
 
 /** A batch holds up to 8 MiB of records; its own framing comes on top. */
 const MAX_BATCH_BYTES = 9 * 1024 * 1024;
+/** The least that `metadata.log.segment.bytes` can be. Tests have smaller ones. */
+const SEGMENT_MIN_BYTES = 8 * 1024 * 1024;
 const MAX_OPEN_FILES = 16;
 const INDEX_MEMORY_BYTES = 1024 * 1024;
 const TAIL_CACHE_BYTES = 4 * 1024 * 1024;
+const NEVER = 2 ** 63;
 
 /**
  * The log of `__cluster_metadata-0`: a {@link UnifiedLog} whose writes are synchronous and become durable by
@@ -152,23 +156,37 @@ export class KafkaMetadataLog implements ReplicatedLog {
     this.log.assignEpochStartOffset(epoch, this.endOffset);
   }
 
+  /** What one append as the leader brings has to fit into a segment: more than that is appended in runs of batches. */
   appendAsLeader(records: Buffer, epoch: LeaderEpoch): LogAppendRange {
-    return this.written(this.log.appendAsLeader(records, epoch, { origin: 'raftLeader' }));
+    const { segmentBytes } = this.log.config;
+    const firstOffset = this.endOffset;
+    let start = 0;
+    let end = 0;
+    const appendRun = (): void => {
+      this.log.appendAsLeader(records.subarray(start, end), epoch, { origin: 'raftLeader' });
+      start = end;
+    };
+    for (const batch of batchesOf(records)) {
+      if (batch.end - start > segmentBytes && end > start) appendRun();
+      end = batch.end;
+    }
+    appendRun();
+    return this.written(firstOffset);
   }
 
   appendAsFollower(records: Buffer): LogAppendRange {
-    return this.written(this.log.appendAsFollower(records));
+    const firstOffset = this.endOffset;
+    const { lastOffset } = this.log.appendAsFollower(records);
+    const range = this.written(firstOffset);
+    invariant(range.lastOffset === lastOffset, 'S1', 'an append to the metadata log was not written');
+    return range;
   }
 
-  private written({ firstOffset, lastOffset }: LogAppendRange): LogAppendRange {
+  /** Writes what is staged. Returns where it went: from `firstOffset`, which was the end of the log. */
+  private written(firstOffset: Offset): LogAppendRange {
     this.log.writeStaged();
     this.throwIfFailed();
-    invariant(
-      this.log.logEndOffset === add64(lastOffset, 1),
-      'S1',
-      'an append to the metadata log was not written',
-    );
-    return { firstOffset, lastOffset };
+    return { firstOffset, lastOffset: sub64(this.endOffset, 1) };
   }
 
   private throwIfFailed(): void {
@@ -291,6 +309,13 @@ export class KafkaMetadataLog implements ReplicatedLog {
     const { ids, latest } = this.snapshots;
     if (latest === undefined) return;
     log.updateHighWatermark(max64(latest.offset, log.highWatermark));
+    const firstRecord = log.epochEntries[0]?.startOffset ?? log.logEndOffset;
+    if (firstRecord > log.logStartOffset) {
+      // It was cut inside a segment, which is whole still: the epochs of what lies before the cut are gone.
+      const covering = ids.findLast(id => id.offset <= firstRecord);
+      if (covering !== undefined) log.maybeIncrementLogStartOffset(covering.offset, 'snapshot');
+      return;
+    }
     if (log.logStartOffset === 0) return;
     const oldest = ids.find(id => id.offset >= log.logStartOffset && id.offset <= log.logEndOffset);
     if (oldest !== undefined) log.maybeIncrementLogStartOffset(oldest.offset, 'snapshot');
@@ -301,7 +326,11 @@ export class KafkaMetadataLog implements ReplicatedLog {
 function metadataLogConfig(options: KafkaMetadataLogOptions): LogConfig {
   return {
     ...options.baseConfig,
-    segmentBytes: options.segmentBytes,
+    // The least that Kafka allows has no room for the framing of the largest batch.
+    segmentBytes:
+      options.segmentBytes < SEGMENT_MIN_BYTES
+        ? options.segmentBytes
+        : Math.max(options.segmentBytes, MAX_BATCH_BYTES),
     segmentMs: options.segmentMs,
     segmentJitterMs: 0,
     retentionBytes: -1,
@@ -312,6 +341,9 @@ function metadataLogConfig(options: KafkaMetadataLogOptions): LogConfig {
     messageTimestampType: 'CreateTime',
     messageTimestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
     messageTimestampAfterMaxMs: Number.MAX_SAFE_INTEGER,
+    // Raft says when to flush, and an append is there when it returns.
     durability: 'page-cache',
+    flushMessages: NEVER,
+    flushMs: NEVER,
   };
 }

@@ -1,9 +1,12 @@
 import type { LeaderEpoch } from '../base/int64.ts';
+import type { HostAndPort } from '../config/listeners.ts';
 import type { ClusterImage } from '../metadata/cluster-image.ts';
 import type { BrokerRegistration, Endpoint } from '../metadata/broker-registration.ts';
 import { DirectoryId } from '../metadata/directory-id.ts';
 import { NO_LEADER, type PartitionRegistration } from '../metadata/partition-registration.ts';
 import { Errors } from '../protocol/errors.ts';
+import type { RequestContext } from './handler.ts';
+import type { NodeServices } from './node-services.ts';
 
 /** What a client that came by one listener is told of a partition. */
 export interface PartitionMetadata {
@@ -92,6 +95,21 @@ export function reachableEndpoint(
   listenerName: string,
 ): Endpoint | undefined {
   return broker === undefined || broker.fenced ? undefined : broker.listeners.get(listenerName);
+}
+
+/**
+ * Where the client of a request reaches the broker. With `advertised.listeners=auto` this node is where the client has
+ * dialled it; other nodes are where they have registered. `undefined` as in {@link reachableEndpoint}.
+ */
+export function endpointForClient(
+  { config, nodeId }: NodeServices,
+  { listenerName, localAddress }: RequestContext,
+  broker: BrokerRegistration | undefined,
+): HostAndPort | undefined {
+  const endpoint = reachableEndpoint(broker, listenerName);
+  return endpoint !== undefined && broker?.id === nodeId && config.advertisesDialledAddress
+    ? localAddress
+    : endpoint;
 }
 
 function hasOnlineDirectory({ directories }: BrokerRegistration, directory: string): boolean {

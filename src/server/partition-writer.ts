@@ -28,7 +28,10 @@ export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader 
 
   registerListener(partition: CoordinatorPartition, listener: PartitionListener): void {
     const replica = this.replicaManager.partitionOrThrow(partition);
-    const onHighWatermark = (offset: Offset) => listener.onHighWatermarkUpdated(offset);
+    // As a follower it tells what another leader has committed, which need not be what the shard has written.
+    const onHighWatermark = (offset: Offset) => {
+      if (replica.isLeader) listener.onHighWatermarkUpdated(offset);
+    };
     replica.addHighWatermarkListener(onHighWatermark);
     const key = topicPartitionKey(partition);
     const listeners = this.listeners.get(key) ?? new Map<PartitionListener, Registration>();
@@ -50,7 +53,7 @@ export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader 
 
   append(partition: CoordinatorPartition, leaderEpoch: LeaderEpoch, batch: Buffer): Offset {
     const replica = this.replicaManager.partitionOrThrow(partition);
-    if (replica.leaderEpoch !== leaderEpoch) {
+    if (!replica.isLeader || replica.leaderEpoch !== leaderEpoch) {
       throw new KafkaError(
         Errors.NOT_LEADER_OR_FOLLOWER,
         `${topicPartitionKey(partition)} is in leader epoch ${replica.leaderEpoch}, not ${leaderEpoch}`,
@@ -66,8 +69,9 @@ export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader 
   }
 
   bounds(partition: CoordinatorPartition): PartitionBounds | undefined {
-    const log = this.replicaManager.partition(partition.topic, partition.partition)?.log;
-    if (log === undefined) return undefined;
+    const replica = this.replicaManager.partition(partition.topic, partition.partition);
+    const log = replica?.log;
+    if (log === undefined || !replica?.isLeader) return undefined;
     const { logStartOffset, logEndOffset, highWatermark } = log;
     return { logStartOffset, logEndOffset, highWatermark };
   }

@@ -1,13 +1,19 @@
 import { MESSAGES } from '../protocol/messages/index.ts';
-import { type Handler, lastStableVersion } from './handler.ts';
-import { allHandlers } from './handlers/index.ts';
+import { lastStableVersion, type ServedApi } from './handler.ts';
+import { brokerHandlers, controllerHandlers } from './handlers/index.ts';
 
 /**
  * `docs/PROTOCOL.md`: every API of the protocol with its versions and whether this broker serves it, from the message
  * definitions and the table of handlers.
  */
-export function protocolDocument(handlers: readonly Handler[] = allHandlers): string {
-  const served = new Map(handlers.map(handler => [handler.apiKey, handler]));
+export function protocolDocument(
+  brokerApis: readonly ServedApi[] = brokerHandlers,
+  controllerApis: readonly ServedApi[] = controllerHandlers,
+): string {
+  const byKey = (apis: readonly ServedApi[]) => new Map(apis.map(api => [api.apiKey, api]));
+  const onBrokers = byKey(brokerApis);
+  const onControllers = byKey(controllerApis);
+  const served = new Map([...onControllers, ...onBrokers]);
   const rows = MESSAGES.map(({ apiKey, name, request }) => {
     const handler = served.get(apiKey);
     return [
@@ -16,7 +22,7 @@ export function protocolDocument(handlers: readonly Handler[] = allHandlers): st
       versions(request.minVersion, lastStableVersion(request)),
       handler === undefined ? 'not yet' : versions(handler.minVersion, handler.maxVersion),
       request.listeners.join(', '),
-      handler === undefined ? '' : handler.listeners.join(', '),
+      servedOn(onBrokers.get(apiKey), onControllers.get(apiKey)),
       (handler?.authorize ?? []).join(', '),
     ];
   });
@@ -28,12 +34,20 @@ export function protocolDocument(handlers: readonly Handler[] = allHandlers): st
     '',
     'An API is advertised by ApiVersions exactly when it is served, in the versions that are served. *Defined* are the',
     'versions of Kafka 4.4 and those that Kafka 4.0 dropped; a version that may still change is left out.',
-    '*Listeners* are the kinds of listeners that may serve the API, and that do so here. *Rights* are all that some',
-    'version of a request may need, as an authorizer names them.',
+    '*Listeners* are the kinds of listeners that may serve the API; *Served on* are those that do so here. An API that',
+    'is *forwarded* is passed on by a broker to the active controller. *Rights* are all that some version of a request',
+    'may need, as an authorizer names them.',
     '',
     ...table(['Key', 'API', 'Defined', 'Served', 'Listeners', 'Served on', 'Rights'], rows),
     '',
   ].join('\n');
+}
+
+function servedOn(broker: ServedApi | undefined, controller: ServedApi | undefined): string {
+  const kinds = [];
+  if (broker !== undefined) kinds.push(broker.forwarded ? 'broker (forwarded)' : 'broker');
+  if (controller !== undefined) kinds.push('controller');
+  return kinds.join(', ');
 }
 
 function versions(min: number, max: number): string {

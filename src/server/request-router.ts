@@ -1,14 +1,18 @@
-import { ByteReader, MalformedError } from '../base/byte-reader.ts';
-import { ByteWriter } from '../base/byte-writer.ts';
 import type { LimitedLogger } from '../base/logger.ts';
+import type { HostAndPort } from '../config/listeners.ts';
 import { ApiKeys } from '../protocol/api-keys.ts';
-import { codecOf } from '../protocol/codec.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { RequestHeader } from '../protocol/records/data.ts';
-import { inVersions } from '../protocol/schema.ts';
-import type { BrokerServices } from './broker-services.ts';
 import type { Handler, ListenerKind, RequestContext } from './handler.ts';
 import type { HandlerTable } from './handler-table.ts';
+import {
+  apiKeyOf,
+  apiVersionOf,
+  correlationIdOf,
+  decodeRequest,
+  encodeResponse,
+  isServedVersion,
+  UnanswerableRequestError,
+} from './request-codec.ts';
 
 /** The other end of a connection, as far as requests are concerned. */
 export interface Peer {
@@ -16,12 +20,13 @@ export interface Peer {
   readonly listenerName: string;
   readonly listenerKind: ListenerKind;
   readonly clientAddress: string;
+  readonly localAddress: HostAndPort;
   readonly connectionId: string;
 }
 
 /** A decoded request that waits for its turn. */
 export interface RoutedRequest {
-  readonly handler: Handler;
+  readonly handler: Handler<unknown>;
   readonly context: RoutedContext;
   readonly body: unknown;
   /** There already if the request is answered without its handler. */
@@ -31,27 +36,32 @@ export interface RoutedRequest {
 /** What goes back: the chunks of a framed response; nothing; or the end of the connection. */
 export type Outcome = readonly Buffer[] | 'none' | 'close';
 
-/** A request that has no answer: its connection has to close. */
-export class UnanswerableRequestError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = 'UnanswerableRequestError';
-  }
-}
+/**
+ * Asked before each request is handled: an error code is answered in its stead, and nothing is done. For the tests of
+ * those who want to see their client meet errors.
+ */
+export type RequestInterceptor = (context: RequestContext, api: string) => number | undefined;
 
-/** The first 8 bytes are the same in every request header: API key, version, correlation id. */
-const FIXED_HEADER_BYTES = 8;
-
-/** Between frames and handlers: decodes headers and bodies, calls the handler, encodes what it answers. */
-export class RequestRouter {
-  private readonly handlers: HandlerTable;
-  private readonly broker: BrokerServices;
+/**
+ * Between the frames of one kind of listener and its handlers: decodes headers and bodies, calls the handler, encodes
+ * what it answers.
+ */
+export class RequestRouter<Services = unknown> {
+  private readonly handlers: HandlerTable<Services>;
+  private readonly services: Services;
   private readonly logger: LimitedLogger;
+  private readonly intercept: RequestInterceptor | undefined;
 
-  constructor(handlers: HandlerTable, broker: BrokerServices, logger: LimitedLogger) {
+  constructor(
+    handlers: HandlerTable<Services>,
+    services: Services,
+    logger: LimitedLogger,
+    intercept?: RequestInterceptor,
+  ) {
     this.handlers = handlers;
-    this.broker = broker;
+    this.services = services;
     this.logger = logger;
+    this.intercept = intercept;
   }
 
   /**
@@ -59,35 +69,17 @@ export class RequestRouter {
    * does not serve and for bytes that do not match their definition.
    */
   decode(frame: Buffer, peer: Peer, receivedMs: number): RoutedRequest {
-    if (frame.length < FIXED_HEADER_BYTES) {
-      throw new UnanswerableRequestError(`a request of ${frame.length} bytes has no header`);
-    }
-    const apiKey = frame.readInt16BE(0);
-    const apiVersion = frame.readInt16BE(2);
-    const handler = this.handlers.find(apiKey, peer.listenerKind);
+    const apiKey = apiKeyOf(frame);
+    const handler = this.handlers.find(apiKey);
     if (handler === undefined) throw new UnanswerableRequestError(`API key ${apiKey} is not served`);
-    if (apiVersion < handler.minVersion || apiVersion > handler.maxVersion) {
+    const version = apiVersionOf(frame);
+    if (!isServedVersion(handler, version)) {
       if (apiKey === ApiKeys.API_VERSIONS) return this.refuseApiVersions(handler, frame, peer, receivedMs);
-      throw new UnanswerableRequestError(`version ${apiVersion} of ${handler.name} is not served`);
+      throw new UnanswerableRequestError(`version ${version} of ${handler.name} is not served`);
     }
-    try {
-      const reader = new ByteReader(frame);
-      const header = codecOf(RequestHeader, requestHeaderVersion(handler, apiVersion)).decode(reader);
-      const body = codecOf(handler.request, apiVersion).decode(reader);
-      if (reader.remaining > 0) throw new MalformedError(`${reader.remaining} bytes follow the request`);
-      const context = new RoutedContext(
-        apiKey,
-        apiVersion,
-        header.correlationId,
-        header.clientId,
-        peer,
-        receivedMs,
-      );
-      return { handler, context, body, outcome: undefined };
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      throw new UnanswerableRequestError(`malformed ${handler.name} version ${apiVersion}: ${error.message}`);
-    }
+    const { apiVersion, correlationId, clientId, body } = decodeRequest(handler, frame);
+    const context = new RoutedContext(apiKey, apiVersion, correlationId, clientId, peer, receivedMs, frame);
+    return { handler, context, body, outcome: undefined };
   }
 
   /**
@@ -97,9 +89,11 @@ export class RequestRouter {
   dispatch(request: RoutedRequest): Outcome | Promise<Outcome> {
     if (request.outcome !== undefined) return request.outcome;
     const { handler, context, body } = request;
+    const intercepted = this.intercept?.(context, handler.name);
+    if (intercepted !== undefined) return this.failed(request, new KafkaError(intercepted));
     let answer: unknown;
     try {
-      answer = handler.handle(context, body, this.broker);
+      answer = handler.handle(context, body, this.services);
     } catch (error) {
       return this.failed(request, error);
     }
@@ -138,7 +132,12 @@ export class RequestRouter {
     return answer === undefined ? 'close' : this.encoded(request, answer);
   }
 
-  private logUnexpected(message: string, handler: Handler, context: RequestContext, error: unknown): void {
+  private logUnexpected(
+    message: string,
+    handler: Handler<unknown>,
+    context: RequestContext,
+    error: unknown,
+  ): void {
     const { apiVersion, connectionId } = context;
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.logger.error(`${message} ${handler.name}`, message, {
@@ -153,14 +152,19 @@ export class RequestRouter {
    * A client that asks for a version of ApiVersions newer than ours gets version 0 with UNSUPPORTED_VERSION and the
    * versions of ApiVersions that it may ask for (KIP-511).
    */
-  private refuseApiVersions(handler: Handler, frame: Buffer, peer: Peer, receivedMs: number): RoutedRequest {
-    const correlationId = frame.readInt32BE(4);
+  private refuseApiVersions(
+    handler: Handler<unknown>,
+    frame: Buffer,
+    peer: Peer,
+    receivedMs: number,
+  ): RoutedRequest {
+    const correlationId = correlationIdOf(frame);
     const { apiKey, minVersion, maxVersion } = handler;
     const answer = {
       errorCode: Errors.UNSUPPORTED_VERSION,
       apiKeys: [{ apiKey, minVersion, maxVersion }],
     };
-    const context = new RoutedContext(apiKey, 0, correlationId, null, peer, receivedMs);
+    const context = new RoutedContext(apiKey, 0, correlationId, null, peer, receivedMs, frame);
     return {
       handler,
       context,
@@ -180,8 +184,10 @@ export class RoutedContext implements RequestContext {
   readonly listenerName: string;
   readonly listenerKind: ListenerKind;
   readonly clientAddress: string;
+  readonly localAddress: HostAndPort;
   readonly connectionId: string;
   readonly receivedMs: number;
+  readonly frame: Buffer;
   private closeCallback: (() => void) | undefined;
 
   constructor(
@@ -191,6 +197,7 @@ export class RoutedContext implements RequestContext {
     clientId: string | null,
     peer: Peer,
     receivedMs: number,
+    frame: Buffer,
   ) {
     this.apiKey = apiKey;
     this.apiVersion = apiVersion;
@@ -200,8 +207,10 @@ export class RoutedContext implements RequestContext {
     this.listenerName = peer.listenerName;
     this.listenerKind = peer.listenerKind;
     this.clientAddress = peer.clientAddress;
+    this.localAddress = peer.localAddress;
     this.connectionId = peer.connectionId;
     this.receivedMs = receivedMs;
+    this.frame = frame;
   }
 
   onClose(callback: () => void): void {
@@ -214,33 +223,4 @@ export class RoutedContext implements RequestContext {
     this.closeCallback = undefined;
     callback?.();
   }
-}
-
-function requestHeaderVersion(handler: Handler, apiVersion: number): number {
-  return inVersions(handler.request.flexible, apiVersion) ? 2 : 1;
-}
-
-/** ApiVersions answers keep the old header: the client does not know yet what the broker speaks. */
-function responseHeaderVersion(handler: Handler, apiVersion: number): number {
-  if (handler.apiKey === ApiKeys.API_VERSIONS) return 0;
-  return inVersions(handler.response.flexible, apiVersion) ? 1 : 0;
-}
-
-const NO_TAGGED_FIELDS = 0;
-
-/** Length, header and body; large byte strings stay chunks of their own. */
-function encodeResponse(
-  handler: Handler,
-  apiVersion: number,
-  correlationId: number,
-  answer: unknown,
-): Buffer[] {
-  const writer = new ByteWriter();
-  writer.int32(0);
-  writer.int32(correlationId);
-  if (responseHeaderVersion(handler, apiVersion) === 1) writer.uvarint(NO_TAGGED_FIELDS);
-  codecOf(handler.response, apiVersion).encode(writer, answer as never);
-  const size = writer.size;
-  writer.patchInt32(0, size - 4);
-  return writer.chunks();
 }

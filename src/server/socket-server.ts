@@ -110,7 +110,13 @@ export class SocketServer {
     const connection = new Connection(
       this.runtime,
       socket,
-      { listenerName, listenerKind: kind, clientAddress: address, connectionId },
+      {
+        listenerName,
+        listenerKind: kind,
+        clientAddress: address,
+        localAddress: { host: localAddress, port: localPort },
+        connectionId,
+      },
       {
         router,
         logger: this.limitedLogger,

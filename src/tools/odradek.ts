@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import yargs from 'yargs';
 import { NodeRuntime } from '../runtime/node/node-runtime.ts';
+import { clusterCommand } from './cluster-command.ts';
 import { configCommand } from './config-command.ts';
 import { serverCommand } from './server-command.ts';
 import { storageCommand } from './storage-command.ts';
@@ -32,7 +33,8 @@ try {
       storageCommand(args, context, exit),
     )
     .command('config', 'look at a configuration', args => configCommand(args, context, exit))
-    .demandCommand(1, 'a command is needed: server, storage or config')
+    .command('cluster', 'start, look at and even out a cluster', args => clusterCommand(args, context, exit))
+    .demandCommand(1, 'a command is needed: server, storage, config or cluster')
     .strict()
     .fail((message, error) => {
       throw error ?? new ToolError(`${message}\nUse --help to see what there is.`);

@@ -1,6 +1,5 @@
 import { resolve } from 'node:path';
 import { NodeRuntime } from '../runtime/node/node-runtime.ts';
-import { allHandlers } from '../server/handlers/index.ts';
 import { protocolDocument } from '../server/print-protocol.ts';
 import { configurationDocument } from './configuration-document.ts';
 
@@ -10,4 +9,4 @@ const { disk } = new NodeRuntime();
 const directory = resolve(process.argv[2] ?? 'docs');
 disk.makeDirectorySync(directory);
 disk.replaceFileSync(resolve(directory, 'CONFIGURATION.md'), Buffer.from(configurationDocument()));
-disk.replaceFileSync(resolve(directory, 'PROTOCOL.md'), Buffer.from(protocolDocument(allHandlers)));
+disk.replaceFileSync(resolve(directory, 'PROTOCOL.md'), Buffer.from(protocolDocument()));

@@ -6,13 +6,15 @@ import { formatConfigMessage } from '../config/config-loader.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import { LOCK_FILE } from '../log/log-file-names.ts';
 import { MetaPropertiesError, readMetaProperties } from '../log/meta-properties.ts';
+import { KafkaError } from '../protocol/errors.ts';
 import { NodeRuntime } from '../runtime/node/node-runtime.ts';
 import { createPinoLogger, type PinoLevel } from '../runtime/node/pino-logger.ts';
 import { LockedError } from '../runtime/runtime.ts';
-import type { BrokerServer } from '../server/broker-server.ts';
+import type { KafkaRaftServer } from '../server/kafka-raft-server.ts';
 import { formatStorage } from './storage-formatter.ts';
 import { loadConfig, OVERRIDE_OPTION, type ToolContext, ToolError } from './tool-context.ts';
 
+const LOG_FORMATS = ['text', 'json'] as const;
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 /** `odradek server start|stop`. A server that runs ends the process by itself; other ends go to `done`. */
@@ -34,8 +36,13 @@ export function serverCommand(yargs: Argv, context: ToolContext, done: (exitCode
             choices: LOG_LEVELS,
             default: 'info' as PinoLevel,
             describe: 'The least that is logged',
+          })
+          .option('log-format', {
+            choices: LOG_FORMATS,
+            default: context.terminal ? ('text' as const) : ('json' as const),
+            describe: 'Lines for people, or one JSON object a line',
           }),
-      args => startServer(context, args.config, args.override, args.formatIfNew, args.logLevel, done),
+      args => startServer(context, args, done),
     )
     .command(
       'stop [config]',
@@ -50,23 +57,33 @@ export function serverCommand(yargs: Argv, context: ToolContext, done: (exitCode
     .strict();
 }
 
+interface StartOptions {
+  /** The path of the configuration. */
+  readonly config: string;
+  readonly override: readonly string[];
+  readonly formatIfNew: boolean;
+  readonly logLevel: PinoLevel;
+  readonly logFormat: (typeof LOG_FORMATS)[number];
+}
+
 async function startServer(
   context: ToolContext,
-  path: string,
-  overrides: readonly string[],
-  formatIfNew: boolean,
-  level: PinoLevel,
+  options: StartOptions,
   done: (exitCode: number) => void,
 ): Promise<void> {
-  const { config, warnings } = loadConfig(context, path, overrides);
-  const logger: Logger = createPinoLogger({ level, terminal: context.terminal });
+  const { config, warnings } = loadConfig(context, options.config, options.override);
+  const logger: Logger = createPinoLogger({
+    level: options.logLevel,
+    terminal: options.logFormat === 'text',
+  });
   for (const warning of warnings) logger.warn(formatConfigMessage(warning));
+  let isStopping = (): boolean => false;
   try {
-    prepareStorage(context, config, logger, formatIfNew);
-    // Other commands need not load the broker.
-    const { BrokerServer } = await import('../server/broker-server.ts');
-    const server = new BrokerServer(serverRuntime(logger), config, logger);
-    stopOnSignals(server, logger, done);
+    prepareStorage(context, config, logger, options.formatIfNew);
+    // Other commands need not load the server.
+    const { KafkaRaftServer } = await import('../server/kafka-raft-server.ts');
+    const server = new KafkaRaftServer(serverRuntime(logger), config, logger);
+    isStopping = stopOnSignals(server, logger, done);
     process.on('uncaughtException', error => {
       logger.error('an unexpected error', { error });
       done(1);
@@ -74,7 +91,8 @@ async function startServer(
     await server.start();
     server.failed.then(() => server.stop()).then(() => done(1));
   } catch (error) {
-    throw startFailure(error);
+    // A stop ends a start under way, and says itself how it went.
+    if (!isStopping()) throw startFailure(error);
   }
 }
 
@@ -121,15 +139,20 @@ function startFailure(error: unknown): unknown {
     const holder = error.holderPid === undefined ? 'another process' : `process ${error.holderPid}`;
     return new ToolError(`${error.path}: the directory is in use by ${holder}; stop that one first`);
   }
-  if (error instanceof MetaPropertiesError) return new ToolError(error.message);
+  if (error instanceof MetaPropertiesError || error instanceof KafkaError)
+    return new ToolError(error.message);
   const { code, message } = error as { code?: unknown; message: string };
   // The system's errors name what was tried and where.
   if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return new ToolError(message);
   return error;
 }
 
-/** The first signal stops cleanly; a second one ends the process at once. */
-function stopOnSignals(server: BrokerServer, logger: Logger, done: (exitCode: number) => void): void {
+/** The first signal stops cleanly; a second one ends the process at once. Tells whether there was one. */
+function stopOnSignals(
+  server: KafkaRaftServer,
+  logger: Logger,
+  done: (exitCode: number) => void,
+): () => boolean {
   let stopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping) {
@@ -149,6 +172,7 @@ function stopOnSignals(server: BrokerServer, logger: Logger, done: (exitCode: nu
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  return () => stopping;
 }
 
 const POLL_MS = 50;

@@ -177,8 +177,15 @@ function checkVoters(config: KafkaConfig, initialVoters: InitialVoters): void {
     throw new FormatError('--standalone is for a node that is a controller');
   }
   if (initialVoters.kind === 'listed') {
-    if (initialVoters.voters.length > 1) throw new FormatError('this version has quorums of one controller');
-    if (!initialVoters.voters.some(voter => voter.id === config.nodeId)) {
+    if (!isController) throw new FormatError('--initial-controllers is for a node that is a controller');
+    const { voters } = initialVoters;
+    if (new Set(voters.map(voter => voter.id)).size < voters.length) {
+      throw new FormatError('--initial-controllers names a node twice');
+    }
+    if (new Set(voters.map(voter => voter.directoryId)).size < voters.length) {
+      throw new FormatError('--initial-controllers gives two nodes one directory id; each needs its own');
+    }
+    if (!voters.some(voter => voter.id === config.nodeId)) {
       throw new FormatError(`--initial-controllers does not name this node, ${config.nodeId}`);
     }
   }

@@ -58,6 +58,15 @@ function load(text: string, overrides: [string, string][] = []): KafkaConfig {
   return loadKafkaConfig(input(text, overrides)).config;
 }
 
+/** A node of one role among three controllers. */
+const oneRole = (role: 'broker' | 'controller', listeners: string): string => `
+process.roles=${role}
+node.id=${role === 'broker' ? 4 : 1}
+listeners=${listeners}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093
+`;
+
 /** All that is wrong with the minimal configuration and `lines`. */
 function problemsOf(lines: string, base = MINIMAL): string[] {
   return inspectKafkaConfig(input(base + lines)).problems.map(formatConfigMessage);
@@ -134,6 +143,45 @@ describe('loading a configuration', () => {
       'controller.quorum.voters=1@[::1]:9093',
     );
     expect(load(text).quorumVoters).toEqual([{ nodeId: 1, host: '::1', port: 9093 }]);
+  });
+
+  test('takes nodes of one role in a quorum of three', () => {
+    const broker = load(oneRole('broker', 'PLAINTEXT://:9092'));
+    expect(broker.controllerListeners).toEqual([]);
+    expect(broker.advertisedControllerListeners).toEqual([]);
+    expect(broker.quorumVoters.map(voter => voter.nodeId)).toEqual([1, 2, 3]);
+    expect(broker.protocolOf('controller')).toBe('PLAINTEXT');
+    const controller = load(oneRole('controller', 'CONTROLLER://:9093'));
+    expect(controller.brokerListeners).toEqual([]);
+    expect(controller.advertisedListeners).toEqual([]);
+    expect(controller.advertisedControllerListeners).toMatchObject([{ host: 'host.example', port: 9093 }]);
+  });
+
+  test('asks of a broker where the controllers listen', () => {
+    const text = oneRole('broker', 'PLAINTEXT://:9092');
+    const map = 'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SECURE:SSL\n';
+    expect(problemsOf(map, text)).toEqual([
+      'server.properties:4: controller.listener.names: names CONTROLLER, which has no protocol in ' +
+        'listener.security.protocol.map',
+    ]);
+    expect(problemsOf(`${map}controller.listener.names=SECURE\n`, text)).toEqual([
+      'server.properties:7: controller.listener.names: SECURE is refused: this version has no TLS listeners',
+    ]);
+  });
+
+  test('takes auto for the addresses that clients are told, and has an address for other brokers still', () => {
+    const config = load(`${MINIMAL}advertised.listeners=auto\n`);
+    expect(config.advertisesDialledAddress).toBe(true);
+    expect(config.advertisedListeners).toMatchObject([{ host: 'host.example', port: 9092 }]);
+    expect(config.advertisedControllerListeners).toMatchObject([{ host: 'host.example', port: 9093 }]);
+    expect(load(MINIMAL).advertisesDialledAddress).toBe(false);
+    const bound = 'listeners=PLAINTEXT://0.0.0.0:9092,CONTROLLER://:9093\n';
+    expect(load(`${MINIMAL}${bound}advertised.listeners=AUTO\n`).advertisedListeners).toMatchObject([
+      { host: 'host.example', port: 9092 },
+    ]);
+    expect(problemsOf('advertised.listeners=auto,PLAINTEXT://a:1\n').join()).toContain(
+      "'auto' is not of the form NAME://host:port",
+    );
   });
 
   test('applies values that were set while the cluster runs, in their order', () => {
@@ -241,12 +289,28 @@ describe('a wrong configuration', () => {
       'inter.broker.listener.name=PLAINTEXT\nsecurity.inter.broker.protocol=PLAINTEXT',
       'security.inter.broker.protocol: must not be given together with inter.broker.listener.name',
     ],
-    ['process.roles=broker', "'broker' is refused: this version runs broker and controller in one node"],
     [
-      'controller.quorum.voters=1@a:1,2@b:1',
-      '2 voters are refused: this version has quorums of one controller',
+      'process.roles=broker',
+      'listeners: holds CONTROLLER://:9093, which controller.listener.names says is for controllers; this node is none',
     ],
+    [
+      'process.roles=broker\ncontroller.quorum.voters=1@a:1',
+      'controller.quorum.voters: names this node, 1, which is no controller',
+    ],
+    [
+      'process.roles=controller',
+      'listeners: holds PLAINTEXT://:9092, which is not in controller.listener.names; this node is only a controller',
+    ],
+    ['controller.quorum.voters=1@a:1,2@b:1,2@c:1', 'controller.quorum.voters: holds a node id twice'],
     ['controller.quorum.voters=2@a:1', 'controller.quorum.voters: does not name this node, 1'],
+    [
+      'controller.quorum.auto.join.enable=true\ncontroller.quorum.voters=1@a:1',
+      'can be true only if controller.quorum.voters is not given',
+    ],
+    [
+      'process.roles=broker\ncontroller.quorum.auto.join.enable=true',
+      'controller.quorum.auto.join.enable: can be true only for a controller',
+    ],
     ['controller.quorum.bootstrap.servers=', 'must be given if controller.quorum.voters is not'],
     [
       'remote.log.storage.system.enable=true',

@@ -31,7 +31,7 @@ describe('ConfigurationControlManager', () => {
 
   beforeEach(async () => {
     harness = await ControllerHarness.started([1]);
-    await harness.controller.autoCreateTopics(['__proto__', 'b']);
+    await harness.createTopics('__proto__', 'b');
   });
 
   it('sets, deletes, appends to and subtracts from keys, beginning with the default of a list', async () => {

@@ -117,4 +117,18 @@ describe('ReplicaPlacer', () => {
     const placer = new ReplicaPlacer(new FakeClock().runtime.random);
     expect(() => placer.place(brokers, { partitionCount: 1, replicationFactor })).toThrow(message);
   });
+
+  it('gives nothing new to brokers that are about to stop, or whose directories are all cordoned', () => {
+    const brokers = [
+      broker(1),
+      { ...broker(2), inControlledShutdown: true },
+      { ...broker(3, null, false, ['a', 'b']), cordonedDirectories: ['a', 'b'] },
+      { ...broker(4, null, false, ['a', 'b']), cordonedDirectories: ['a'] },
+    ];
+    const placer = new ReplicaPlacer(new FakeClock().runtime.random);
+    for (const { replicas } of placer.place(brokers, { partitionCount: 10, replicationFactor: 2 })) {
+      expect([...replicas].sort()).toEqual([1, 4]);
+    }
+    expect(() => placer.place(brokers, { partitionCount: 1, replicationFactor: 3 })).toThrow('only 2 broker');
+  });
 });

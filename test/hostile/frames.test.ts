@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MetadataRequest, MetadataResponse } from '../../src/protocol/messages/03-metadata.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../src/protocol/messages/18-api-versions.ts';
-import { allHandlers } from '../../src/server/handlers/index.ts';
+import { brokerHandlers } from '../../src/server/handlers/index.ts';
 import { framed, requestFrame } from '../server/fake-network.ts';
 import type { RawClient } from '../server/raw-client.ts';
 import { HostileHarness } from './hostile-harness.ts';
@@ -156,7 +156,7 @@ describe('headers and versions', () => {
 
 describe('bodies', () => {
   test('one byte too many closes the connection, for every API and version', async () => {
-    for (const { request, minVersion, maxVersion, apiKey } of allHandlers) {
+    for (const { request, minVersion, maxVersion, apiKey } of brokerHandlers) {
       for (let version = minVersion; version <= maxVersion; version++) {
         // A short body of zeros, then cut: what is left over or missing must close, whatever the API.
         const header = requestFrame(MetadataRequest, request.flexible.min <= version ? 9 : 1, {

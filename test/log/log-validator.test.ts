@@ -10,8 +10,8 @@ import {
   type ValidationContext,
   type ValidatorConfig,
   validateAndAssignOffsets,
-  validateReplicated,
 } from '../../src/log/log-validator.ts';
+import { validateReplicated } from '../../src/log/replicated-records.ts';
 import { RecordValidationError } from '../../src/log/record-errors.ts';
 import { Errors, errorName, KafkaError } from '../../src/protocol/errors.ts';
 import { buildMessageSet } from '../../src/record/message-set-builder.ts';

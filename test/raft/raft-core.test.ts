@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ZERO_UUID } from '../../src/base/uuid.ts';
 import { Errors } from '../../src/protocol/errors.ts';
-import type { RaftMessage, VoteRequest, VoteResponse } from '../../src/raft/raft-message.ts';
+import type { FetchRequest, RaftMessage, VoteRequest, VoteResponse } from '../../src/raft/raft-message.ts';
+import { VoterSet, voterNode } from '../../src/raft/voter-set.ts';
 import { directoryId, RaftSimulation } from './support/raft-simulation.ts';
 
 const LIMIT_MS = 20_000;
@@ -303,5 +304,100 @@ describe('resignation', () => {
     const ms = simulation.settle(() => simulation.leader !== undefined, LIMIT_MS);
     expect(simulation.leader).not.toBe(old);
     expect(ms).toBeLessThan(200);
+  });
+});
+
+describe('a fetch that is held', () => {
+  const fetch = (simulation: RaftSimulation, changes: Partial<FetchRequest>): FetchRequest => {
+    const { id, core } = simulation.leader!;
+    const { endOffset, lastEpoch } = core!.log;
+    return {
+      type: 'fetch',
+      from: 9,
+      to: id,
+      correlationId: 500,
+      epoch: core!.epoch,
+      replica: { id: 9, directoryId: directoryId(9) },
+      fetchOffset: endOffset,
+      lastFetchedEpoch: lastEpoch,
+      highWatermark: endOffset,
+      maxWaitMs: 100,
+      ...changes,
+    };
+  };
+  const answers = (simulation: RaftSimulation, request: FetchRequest): number[] =>
+    simulation
+      .leader!.core!.step({ type: 'receive', message: request }, simulation.nowMs)
+      .messages.map(message => message.correlationId);
+
+  it('is answered when the same replica fetches again, as it has forgotten the first one', () => {
+    const simulation = elected(1);
+    expect(answers(simulation, fetch(simulation, { correlationId: 1 }))).toEqual([]);
+    expect(answers(simulation, fetch(simulation, { correlationId: 2 }))).toEqual([1]);
+  });
+
+  it('of readers that are no replicas is held beside others, and is no progress of anyone', () => {
+    const simulation = elected(1);
+    const reader = { replica: { id: -1, directoryId: ZERO_UUID }, from: -1 };
+    expect(answers(simulation, fetch(simulation, { ...reader, correlationId: 1 }))).toEqual([]);
+    expect(answers(simulation, fetch(simulation, { ...reader, correlationId: 2 }))).toEqual([]);
+    const { core } = simulation.leader!;
+    expect(core!.status().replicas.map(({ id }) => id)).toEqual([1]);
+    const late = core!.step({ type: 'tick' }, simulation.nowMs + 100);
+    expect(late.messages.map(message => message.correlationId)).toEqual([1, 2]);
+  });
+
+  it('carries the limit of its request to who reads the records', () => {
+    const simulation = elected(1);
+    const request = fetch(simulation, { fetchOffset: 0, lastFetchedEpoch: 0, maxBytes: 7 });
+    const { messages } = simulation.leader!.core!.step(
+      { type: 'receive', message: request },
+      simulation.nowMs,
+    );
+    expect(messages).toMatchObject([{ readFrom: 0, maxBytes: 7 }]);
+  });
+});
+
+describe('changes of what a voter is', () => {
+  const step = (simulation: RaftSimulation, event: Parameters<NonNullable<typeof core>['step']>[0]) =>
+    simulation.leader!.core!.step(event, simulation.nowMs);
+  const core = elected(1).leader!.core;
+  const endpoints = [{ name: 'CONTROLLER', host: 'moved', port: 1 }];
+
+  it('replaces the address and the versions of a voter, and of no other', () => {
+    const simulation = elected(3, true);
+    const moved = voterNode(2, directoryId(2), endpoints, 0, 1);
+    const { refused, appends } = step(simulation, { type: 'updateVoter', voter: moved });
+    expect(refused).toBeUndefined();
+    expect(appends[0]!.controls).toMatchObject([{ type: 'voters' }]);
+    const { voters } = simulation.leader!.core!;
+    expect(voters.ids).toEqual([1, 2, 3]);
+    expect(voters.get(2)!.endpoints).toEqual(endpoints);
+    expect(voters.get(3)!.endpoints).toEqual([]);
+  });
+
+  it('refuses it for a voter with another disk, for none, and for versions that exclude the level in use', () => {
+    const simulation = elected(3, true);
+    for (const [voter, code] of [
+      [voterNode(2, directoryId(2, 1), endpoints), Errors.VOTER_NOT_FOUND],
+      [voterNode(2, ZERO_UUID, endpoints), Errors.VOTER_NOT_FOUND],
+      [voterNode(8, directoryId(8), endpoints), Errors.VOTER_NOT_FOUND],
+      [voterNode(2, directoryId(2), endpoints, 0, 0), Errors.INVALID_REQUEST],
+    ] as const) {
+      expect(step(simulation, { type: 'updateVoter', voter }).refused).toBe(code);
+    }
+  });
+
+  it('makes records of the voters of the configuration, once, and of the same voters only', () => {
+    const simulation = elected(3);
+    const voters = (ids: number[]) => new VoterSet(ids.map(id => voterNode(id, directoryId(id), endpoints)));
+    const upgrade = (ids: number[]) =>
+      step(simulation, { type: 'upgradeVoters', voters: voters(ids), kraftVersion: 1 });
+    expect(upgrade([1, 2]).refused).toBe(Errors.INVALID_REQUEST);
+    const { refused, appends } = upgrade([1, 2, 3]);
+    expect(refused).toBeUndefined();
+    expect(appends[0]!.controls.map(control => control.type)).toEqual(['kraftVersion', 'voters']);
+    expect(simulation.leader!.core!.log.voters.kraftVersion).toBe(1);
+    expect(upgrade([1, 2, 3]).refused).toBe(Errors.INVALID_UPDATE_VERSION);
   });
 });

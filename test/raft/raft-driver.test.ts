@@ -312,4 +312,166 @@ describe('RaftDriver among three voters', () => {
     harness.driver.receive(vote, undefined);
     expect(calls).toEqual(['vote for 2 written', 'send voteResponse']);
   });
+
+  /** A leader of a quorum of two whose other voter says what a test has it say. */
+  async function leading(): Promise<{
+    harness: Harness;
+    sent: RaftMessage[];
+    answer(type: RaftMessage['type'], changes: object): void;
+    fetch(fetchOffset: number, id?: number): void;
+  }> {
+    const sent: RaftMessage[] = [];
+    const transport: RaftTransport = { send: message => sent.push(message) };
+    const harness = new Harness(new VoterSet([]), transport);
+    const voters = new VoterSet([voterNode(1, directoryId(1)), voterNode(2, directoryId(2))]);
+    const header = { lastContainedLogTimestamp: 0, kraftVersion: 1, voters };
+    harness.log.snapshots.push({
+      id: { offset: 0, epoch: 0 },
+      bytes: encodeSnapshot(0, header, [], () => 0),
+    });
+    const answer = (type: RaftMessage['type'], changes: object): void => {
+      const request = sent.findLast(message => `${message.type}Response` === type)!;
+      const { correlationId, epoch } = request as RaftMessage & { epoch: number };
+      const message = {
+        type,
+        from: 2,
+        to: 1,
+        correlationId,
+        error: 0,
+        leaderId: undefined,
+        epoch,
+        ...changes,
+      };
+      harness.driver.receive(message as RaftMessage, undefined);
+    };
+    let correlationId = 1_000;
+    const fetch = (fetchOffset: number, id = 2): void => {
+      harness.driver.receive(
+        {
+          type: 'fetch',
+          from: id,
+          to: 1,
+          correlationId: correlationId++,
+          epoch: 1,
+          replica: { id, directoryId: directoryId(id) },
+          fetchOffset,
+          lastFetchedEpoch: fetchOffset === 0 ? 0 : 1,
+          highWatermark: -1,
+          maxWaitMs: 0,
+        },
+        undefined,
+      );
+    };
+    await harness.driver.start();
+    harness.clock.advance(2_000);
+    answer('voteResponse', { voteGranted: true });
+    answer('voteResponse', { voteGranted: true });
+    await harness.settle();
+    expect(harness.driver.leaderAndEpoch()).toEqual({ leaderId: 1, epoch: 1 });
+    return { harness, sent, answer, fetch };
+  }
+
+  /** What became of a promise so far. */
+  function outcomeOf(promise: Promise<unknown>): { value: unknown } {
+    const outcome: { value: unknown } = { value: 'pending' };
+    promise.then(
+      () => {
+        outcome.value = 'done';
+      },
+      (error: { code: number }) => {
+        outcome.value = error.code;
+      },
+    );
+    return outcome;
+  }
+
+  it('answers for a new voter only when that has caught up and the record is committed', async () => {
+    const { harness, fetch } = await leading();
+    fetch(3);
+    await harness.settle();
+    const options = { timeoutMs: 1_000, ackWhenCommitted: true };
+    const added = outcomeOf(harness.driver.addVoter(voterNode(3, directoryId(3)), options));
+    await harness.settle();
+    expect(harness.driver.voters.ids).toEqual([1, 2]);
+    fetch(3, 3);
+    await harness.settle();
+    expect(harness.driver.voters.ids).toEqual([1, 2, 3]);
+    expect(added.value).toBe('pending');
+    fetch(4, 3);
+    await harness.settle();
+    expect(added.value).toBe('done');
+  });
+
+  it('answers for a new voter at once if asked to, when the record is appended', async () => {
+    const { harness, fetch } = await leading();
+    fetch(3);
+    fetch(3, 3);
+    const options = { timeoutMs: 1_000, ackWhenCommitted: false };
+    const added = outcomeOf(harness.driver.addVoter(voterNode(3, directoryId(3)), options));
+    await harness.settle();
+    expect(added.value).toBe('done');
+    expect(harness.driver.highWatermark()).toBe(3);
+  });
+
+  it('gives up on a new voter that does not catch up, and on a change that is not committed, in time', async () => {
+    const { harness, fetch } = await leading();
+    fetch(3);
+    const options = { timeoutMs: 1_000, ackWhenCommitted: true };
+    const added = outcomeOf(harness.driver.addVoter(voterNode(3, directoryId(3)), options));
+    const removed = outcomeOf(harness.driver.removeVoter({ id: 2, directoryId: directoryId(2) }, options));
+    await harness.settle();
+    // The one that goes has no say in it: the leader alone is the majority that is left.
+    expect(removed.value).toBe('done');
+    const moved = voterNode(1, directoryId(1), [{ name: 'C', host: 'h', port: 1 }]);
+    harness.log.manual = true;
+    const updated = outcomeOf(harness.driver.updateVoter(moved, options));
+    harness.clock.advance(1_000);
+    await harness.settle();
+    expect([added.value, updated.value]).toEqual([Errors.REQUEST_TIMED_OUT, Errors.REQUEST_TIMED_OUT]);
+  });
+
+  it('says that a change may be lost when leadership is', async () => {
+    const { harness, fetch } = await leading();
+    fetch(3);
+    const moved = voterNode(2, directoryId(2), [{ name: 'C', host: 'h', port: 1 }]);
+    const updated = outcomeOf(
+      harness.driver.updateVoter(moved, { timeoutMs: 9_000, ackWhenCommitted: true }),
+    );
+    await harness.settle();
+    expect(updated.value).toBe('pending');
+    harness.driver.resign(1);
+    await harness.settle();
+    expect(updated.value).toBe(Errors.NOT_LEADER_OR_FOLLOWER);
+  });
+
+  it('waits with its end until the others know that it has resigned, or too long', async () => {
+    const { harness, sent, answer, fetch } = await leading();
+    fetch(3);
+    await harness.settle();
+    const stopped = outcomeOf(harness.driver.shutdown());
+    await harness.settle();
+    expect(sent.at(-1)).toMatchObject({ type: 'endQuorumEpoch', preferredCandidates: [{ id: 2 }] });
+    expect(stopped.value).toBe('pending');
+    answer('endQuorumEpochResponse', { leaderId: 1 });
+    await harness.settle();
+    expect(stopped.value).toBe('done');
+    expect(harness.log.closed).toBe(true);
+
+    const silent = await leading();
+    const late = outcomeOf(silent.harness.driver.shutdown());
+    await silent.harness.settle();
+    expect(late.value).toBe('pending');
+    silent.harness.clock.advance(DEFAULT_TIMEOUTS.requestTimeoutMs);
+    await silent.harness.settle();
+    expect(late.value).toBe('done');
+  });
+
+  it('tells who watches of each leader and epoch', async () => {
+    const { harness } = await leading();
+    let changes = 0;
+    harness.driver.watchLeader(() => changes++);
+    harness.driver.resign(1);
+    await harness.settle();
+    expect(changes).toBe(1);
+  });
 });

@@ -9,15 +9,17 @@ import type { TopicImage } from '../../src/metadata/topics-image.ts';
 import { Errors } from '../../src/protocol/errors.ts';
 import { RecordBatchBuilder } from '../../src/record/record-batch-builder.ts';
 import type { PartitionAppendResult } from '../../src/replication/delayed-produce.ts';
-import type {
-  FetchParams,
-  FetchPartition,
-  FetchPartitionResult,
+import {
+  CONSUMER,
+  type FetchParams,
+  type FetchPartition,
+  type FetchPartitionResult,
 } from '../../src/replication/fetch-params.ts';
 import { ReplicaManager } from '../../src/replication/replica-manager.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { LOG_CONFIG } from '../log/log-fixture.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { brokerConfig } from '../support/broker-config.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
 const BROKER = 1;
@@ -59,6 +61,10 @@ function batch(count = 1, valueBytes = 10): Buffer {
 }
 
 const fetchParams: FetchParams = {
+  replicaId: CONSUMER,
+  replicaEpoch: -1,
+  clientRack: undefined,
+  ignoresHighWatermark: false,
   maxWaitMs: 500,
   minBytes: 1,
   maxBytes: 1_000_000,
@@ -73,6 +79,7 @@ function from(fetchOffset: number, fields: Partial<FetchPartition> = {}): FetchP
     currentLeaderEpoch: -1,
     fetchOffset,
     lastFetchedEpoch: -1,
+    logStartOffset: -1,
     maxBytes: 100_000,
     ...fields,
   };
@@ -101,7 +108,15 @@ describe('the replica manager', () => {
       brokerId: BROKER,
       topicConfig: () => config,
       metadata: () => MetadataImage.EMPTY,
-      fetchSessionSlots: 10,
+      config: () => brokerConfig(),
+      brokerEpoch: () => 1,
+      leaderEndPoint: brokerId => ({
+        brokerId,
+        fetch: () => new Promise(() => {}),
+        listOffsets: () => new Promise(() => {}),
+        close() {},
+      }),
+      alterPartition: () => new Promise(() => {}),
     });
     failed = dir => replicaManager.onLogDirFailure(dir);
   });
@@ -125,8 +140,19 @@ describe('the replica manager', () => {
     ...partitions: FetchPartition[]
   ): { results?: readonly FetchPartitionResult[] } {
     const outcome: { results?: readonly FetchPartitionResult[] } = {};
-    replicaManager.fetch({ ...fetchParams, ...params }, partitions, results => {
-      outcome.results = results;
+    const { fetchSessions } = replicaManager;
+    const names = { nameOf: () => 't', idOf: () => TOPIC_ID };
+    const request = {
+      sessionId: 0,
+      sessionEpoch: -1,
+      usesTopicIds: false,
+      replicaId: CONSUMER,
+      forgotten: [],
+    };
+    const asked = partitions.map(partition => ({ ...partition, topic: partition.topic ?? '' }));
+    const context = fetchSessions.open({ ...request, partitions: asked }, names);
+    replicaManager.fetch({ ...fetchParams, ...params }, context, reads => {
+      outcome.results = reads.map(({ result }) => result);
     });
     return outcome;
   }

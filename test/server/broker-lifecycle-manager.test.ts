@@ -1,18 +1,31 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../src/base/logger.ts';
+import { MemoryLogger } from '../../src/base/logger.ts';
 import { ZERO_UUID } from '../../src/base/uuid.ts';
 import { MetadataDelta } from '../../src/metadata/metadata-delta.ts';
 import { MetadataImage } from '../../src/metadata/metadata-image.ts';
 import { Errors, KafkaError } from '../../src/protocol/errors.ts';
+import { BrokerRegistrationRequest } from '../../src/protocol/messages/62-broker-registration.ts';
 import type { BrokerHeartbeatRequest } from '../../src/protocol/messages/63-broker-heartbeat.ts';
 import { BrokerLifecycleManager } from '../../src/server/broker-lifecycle-manager.ts';
+import type { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
 import { ManualRuntime } from './fake-network.ts';
 import { broker } from './handlers/cluster-image.ts';
 import { imageOf } from './handlers/handler-harness.ts';
 
 let runtime: ManualRuntime;
-let registrations: { resolve(epoch: number): void; reject(error: unknown): void }[];
-let heartbeats: { request: BrokerHeartbeatRequest; reply(shouldShutDown: boolean): void; fail(): void }[];
+let registrations: {
+  resolve(epoch: number): void;
+  refuse(code: number): void;
+  reject(error: unknown): void;
+}[];
+let heartbeats: {
+  request: BrokerHeartbeatRequest;
+  reply(shouldShutDown: boolean, errorCode?: number): void;
+  fail(): void;
+}[];
+let logger: MemoryLogger;
+/** How many heartbeats had been sent each time that the broker was told to act on metadata. */
+let caughtUp: number[];
 let lifecycle: BrokerLifecycleManager;
 
 async function settle(): Promise<void> {
@@ -25,7 +38,7 @@ function publish(image: MetadataImage): void {
 
 /** Registers with epoch 1 and is let in. */
 async function run(): Promise<Promise<void>> {
-  const started = lifecycle.start();
+  const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
   registrations[0]!.resolve(1);
   await settle();
   publish(imageOf(broker(1, { fenced: true })));
@@ -39,22 +52,34 @@ beforeEach(() => {
   runtime = new ManualRuntime();
   registrations = [];
   heartbeats = [];
+  caughtUp = [];
+  logger = new MemoryLogger();
+  const channel = {
+    send: ({ request }: { request: unknown }, body: unknown) =>
+      new Promise((resolve, reject) => {
+        if (request === BrokerRegistrationRequest) {
+          registrations.push({
+            resolve: brokerEpoch => resolve({ errorCode: Errors.NONE, brokerEpoch }),
+            refuse: errorCode => resolve({ errorCode, brokerEpoch: -1 }),
+            reject,
+          });
+          return;
+        }
+        heartbeats.push({
+          request: body as BrokerHeartbeatRequest,
+          reply: (shouldShutDown, errorCode = Errors.NONE) => resolve({ errorCode, shouldShutDown }),
+          fail: () => reject(new KafkaError(Errors.REQUEST_TIMED_OUT)),
+        });
+      }),
+  };
   lifecycle = new BrokerLifecycleManager(
     runtime.asRuntime(),
-    silentLogger,
+    logger,
+    channel as unknown as BrokerToControllerChannel,
     {
-      registerBroker: () => new Promise((resolve, reject) => registrations.push({ resolve, reject })),
-      brokerHeartbeat: request =>
-        new Promise((resolve, reject) =>
-          heartbeats.push({
-            request,
-            reply: shouldShutDown => resolve({ shouldShutDown }),
-            fail: () => reject(new KafkaError(Errors.NOT_CONTROLLER)),
-          }),
-        ),
-    },
-    {
-      registration: {
+      brokerId: 1,
+      clusterId: 'c',
+      registration: () => ({
         brokerId: 1,
         clusterId: 'c',
         incarnationId: ZERO_UUID,
@@ -64,8 +89,10 @@ beforeEach(() => {
         isMigratingZkBroker: false,
         logDirs: [],
         previousBrokerEpoch: -1,
-      },
+      }),
       heartbeatIntervalMs: 2000,
+      sessionTimeoutMs: 9000,
+      registrationTimeoutMs: 60_000,
     },
   );
 });
@@ -73,14 +100,17 @@ beforeEach(() => {
 describe('BrokerLifecycleManager', () => {
   test('registers, waits for its own registration, and runs when it is let in', async () => {
     let running = false;
-    const started = lifecycle.start().then(() => {
-      running = true;
-    });
+    const started = lifecycle
+      .start(() => caughtUp.push(heartbeats.length))
+      .then(() => {
+        running = true;
+      });
     registrations[0]!.resolve(1);
     await settle();
     expect(lifecycle.brokerEpoch).toBe(1);
     expect(heartbeats).toEqual([]);
     publish(imageOf(broker(1, { fenced: true })));
+    expect(caughtUp).toEqual([0]);
     expect(heartbeats).toHaveLength(1);
     expect(heartbeats[0]!.request).toMatchObject({ brokerEpoch: 1, wantFence: false, wantShutDown: false });
     expect(heartbeats[0]!.request.currentMetadataOffset).toBe(0);
@@ -92,29 +122,71 @@ describe('BrokerLifecycleManager', () => {
   });
 
   test('the registration of an earlier life is not its own', async () => {
-    lifecycle.start();
+    lifecycle.start(() => caughtUp.push(heartbeats.length));
     registrations[0]!.resolve(77);
     await settle();
     publish(imageOf(broker(1)));
     expect(heartbeats).toEqual([]);
+    expect(caughtUp).toEqual([]);
   });
 
-  test('registers again while there is no controller or an earlier process has a session', async () => {
-    lifecycle.start();
-    for (const code of [Errors.NOT_CONTROLLER, Errors.DUPLICATE_BROKER_REGISTRATION]) {
-      registrations.at(-1)!.reject(new KafkaError(code));
+  test('registers again while there is no controller, for as long as it takes', async () => {
+    lifecycle.start(() => caughtUp.push(heartbeats.length));
+    for (let attempt = 1; attempt <= 20; attempt++) {
+      expect(registrations).toHaveLength(attempt);
+      runtime.advance(9000);
+      registrations.at(-1)!.reject(new KafkaError(Errors.REQUEST_TIMED_OUT));
       await settle();
       runtime.advance(50);
     }
-    expect(registrations).toHaveLength(3);
   });
 
-  test('a registration that is refused for good fails the start', async () => {
-    const started = lifecycle.start();
-    registrations[0]!.reject(new KafkaError(Errors.INVALID_REGISTRATION, 'no directories'));
-    await expect(started).rejects.toThrow('no directories');
-    runtime.advance(1000);
-    expect(registrations).toHaveLength(1);
+  test('an id that another process holds is waited for, with words about that process', async () => {
+    const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
+    publish(imageOf(broker(1)));
+    registrations[0]!.refuse(Errors.DUPLICATE_BROKER_REGISTRATION);
+    await settle();
+    const warning = logger.entries.find(entry => entry.level === 'warn')!;
+    expect(warning.fields['error']).toBe('DUPLICATE_BROKER_REGISTRATION');
+    expect(warning.fields['reason']).toMatch(
+      /another process is registered as broker 1 \(incarnation .* at .*:\d+/,
+    );
+    runtime.advance(500);
+    registrations[1]!.resolve(1);
+    await settle();
+    publish(imageOf(broker(1)));
+    await started;
+  });
+
+  test('a registration that is refused for a minute fails the start', async () => {
+    const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
+    registrations[0]!.refuse(Errors.DUPLICATE_BROKER_REGISTRATION);
+    await settle();
+    runtime.advance(60_000);
+    registrations[1]!.refuse(Errors.DUPLICATE_BROKER_REGISTRATION);
+    await expect(started).rejects.toMatchObject({ code: Errors.DUPLICATE_BROKER_REGISTRATION });
+  });
+
+  test.each([Errors.INCONSISTENT_CLUSTER_ID, Errors.INVALID_REGISTRATION, Errors.UNSUPPORTED_VERSION])(
+    'error %i of the controller fails the start at once',
+    async code => {
+      const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
+      registrations[0]!.refuse(code);
+      await expect(started).rejects.toMatchObject({ code });
+      runtime.advance(1000);
+      expect(registrations).toHaveLength(1);
+    },
+  );
+
+  test('is fenced and let in again as the metadata says', async () => {
+    await run();
+    expect(lifecycle.isRunning).toBe(true);
+    publish(imageOf(broker(1, { fenced: true })));
+    expect(lifecycle.isRunning).toBe(false);
+    expect(logger.messages('warn')[0]).toContain('fenced this broker');
+    expect(heartbeats).toHaveLength(2);
+    publish(imageOf(broker(1)));
+    expect(lifecycle.isRunning).toBe(true);
   });
 
   test('keeps its session with heartbeats, also after one that failed', async () => {
@@ -137,7 +209,7 @@ describe('BrokerLifecycleManager', () => {
 
   test('asks to go until it may', async () => {
     await run();
-    const stopped = lifecycle.controlledShutdown(10_000);
+    const stopped = lifecycle.controlledShutdown(10_000, 5_000);
     expect(heartbeats.at(-1)!.request.wantShutDown).toBe(true);
     heartbeats.at(-1)!.reply(false);
     await settle();
@@ -153,7 +225,7 @@ describe('BrokerLifecycleManager', () => {
   test('a heartbeat on its way when the stop begins is followed by one that asks to go', async () => {
     await run();
     runtime.advance(2000);
-    const stopped = lifecycle.controlledShutdown(10_000);
+    const stopped = lifecycle.controlledShutdown(10_000, 5_000);
     expect(heartbeats.at(-1)!.request.wantShutDown).toBe(false);
     heartbeats.at(-1)!.reply(false);
     await settle();
@@ -162,16 +234,35 @@ describe('BrokerLifecycleManager', () => {
     await stopped;
   });
 
-  test('goes without leave when the controller does not answer in time', async () => {
+  test('goes without leave when no controller answers', async () => {
     await run();
-    const stopped = lifecycle.controlledShutdown(10_000);
-    runtime.advance(10_000);
+    const stopped = lifecycle.controlledShutdown(30_000, 5_000);
+    runtime.advance(5_000);
+    await stopped;
+    expect(logger.messages('warn').at(-1)).toContain('without the leave of the controller');
+  });
+
+  test('goes without leave when the controller takes too long', async () => {
+    await run();
+    let done = false;
+    const stopped = lifecycle.controlledShutdown(10_000, 5_000).then(() => {
+      done = true;
+    });
+    for (let i = 0; i < 9; i++) {
+      heartbeats.at(-1)!.reply(false);
+      await settle();
+      runtime.advance(1_000);
+      await settle();
+    }
+    expect(done).toBe(false);
+    heartbeats.at(-1)!.reply(false);
+    runtime.advance(1_000);
     await stopped;
   });
 
   test('a stop before the start is done fails the start', async () => {
-    const started = lifecycle.start();
-    await lifecycle.controlledShutdown(1000);
+    const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
+    await lifecycle.controlledShutdown(1000, 1000);
     await expect(started).rejects.toThrow(KafkaError);
   });
 });

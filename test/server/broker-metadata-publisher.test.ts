@@ -51,6 +51,7 @@ beforeEach(async () => {
       ) => calls.push(`stray ${topic}-${partition} ${stray}`),
     },
     replicaManager: {
+      onBrokersChanged: () => calls.push('brokers'),
       applyTopics: (changed: Iterable<{ name: string }>, deleted: Iterable<{ name: string }>) =>
         calls.push(`apply ${[...changed].map(each => each.name)} / ${[...deleted].map(each => each.name)}`),
     },
@@ -83,8 +84,10 @@ describe('BrokerMetadataPublisher', () => {
     expect(calls).toEqual([
       'config orders 7',
       'apply orders,__consumer_offsets / ',
+      'resigned 0 5',
       'elected 0 5',
       'resigned 1 5',
+      'brokers',
     ]);
   });
 

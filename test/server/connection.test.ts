@@ -40,14 +40,12 @@ let onProduce: () => Promise<undefined> | undefined;
 const heartbeat = defineHandler({
   request: HeartbeatRequest,
   response: HeartbeatResponse,
-  listeners: ['broker'],
   authorize: [],
   handle: context => new Promise((resolve, reject) => waiting.push({ context, resolve, reject })),
 });
 const fetch = defineHandler({
   request: FetchRequest,
   response: FetchResponse,
-  listeners: ['broker'],
   largeAnswers: true,
   authorize: [],
   handle: context => new Promise((resolve, reject) => fetches.push({ context, resolve, reject })),
@@ -55,17 +53,17 @@ const fetch = defineHandler({
 const apiVersions = defineHandler({
   request: ApiVersionsRequest,
   response: ApiVersionsResponse,
-  listeners: ['broker'],
   authorize: [],
   handle: () => onApiVersions(),
 });
 const produce = defineHandler({
   request: ProduceRequest,
   response: ProduceResponse,
-  listeners: ['broker'],
   authorize: [],
   handle: () => onProduce(),
 });
+
+const LOCAL = { host: '10.0.0.200', port: 9092 };
 
 function beat(correlationId: number): Buffer {
   return requestFrame(HeartbeatRequest, 4, { groupId: 'g', memberId: 'm' }, correlationId);
@@ -90,7 +88,13 @@ beforeEach(() => {
   connection = new Connection(
     runtime.asRuntime(),
     socket,
-    { listenerName: 'PLAINTEXT', listenerKind: 'broker', clientAddress: '10.0.0.1', connectionId: 'c-1' },
+    {
+      listenerName: 'PLAINTEXT',
+      listenerKind: 'broker',
+      clientAddress: '10.0.0.1',
+      localAddress: LOCAL,
+      connectionId: 'c-1',
+    },
     {
       router: new RequestRouter(table, {} as BrokerServices, limited),
       logger: limited,
@@ -313,7 +317,13 @@ describe('what closes a connection', () => {
       new Connection(
         runtime.asRuntime(),
         victim,
-        { listenerName: 'P', listenerKind: 'broker', clientAddress: 'a', connectionId: 'c' },
+        {
+          listenerName: 'P',
+          listenerKind: 'broker',
+          clientAddress: 'a',
+          localAddress: LOCAL,
+          connectionId: 'c',
+        },
         {
           router: new RequestRouter(new HandlerTable([heartbeat]), {} as BrokerServices, limited),
           logger: limited,

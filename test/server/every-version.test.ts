@@ -3,7 +3,7 @@ import { MemoryLogger } from '../../src/base/logger.ts';
 import { ProduceRequest, ProduceResponse } from '../../src/protocol/messages/00-produce.ts';
 import { CreateTopicsRequest, CreateTopicsResponse } from '../../src/protocol/messages/19-create-topics.ts';
 import type { Input, Message } from '../../src/protocol/schema.ts';
-import { allHandlers } from '../../src/server/handlers/index.ts';
+import { brokerHandlers } from '../../src/server/handlers/index.ts';
 import { TestBroker } from '../support/test-broker.ts';
 import { RawClient } from './raw-client.ts';
 import { sampleRecords, sampleRequest } from './sample-request.ts';
@@ -29,7 +29,7 @@ afterAll(async () => {
 
 describe('every API that is served', () => {
   // What is destructive comes last.
-  const handlers = [...allHandlers].sort(
+  const handlers = [...brokerHandlers].sort(
     (a, b) => Number(a.name.startsWith('Delete')) - Number(b.name.startsWith('Delete')),
   );
   test.each(handlers.map(handler => [handler.name, handler] as const))(

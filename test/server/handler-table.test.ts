@@ -4,14 +4,14 @@ import {
   InitProducerIdRequest,
   InitProducerIdResponse,
 } from '../../src/protocol/messages/22-init-producer-id.ts';
-import { defineHandler } from '../../src/server/handler.ts';
+import { defineHandler, type Handler, type ListenerKind } from '../../src/server/handler.ts';
 import { HandlerTable } from '../../src/server/handler-table.ts';
-import { allHandlers } from '../../src/server/handlers/index.ts';
+import { apiVersions } from '../../src/server/handlers/18-api-versions.ts';
+import { brokerHandlers, controllerHandlers } from '../../src/server/handlers/index.ts';
 
 const heartbeat = defineHandler({
   request: HeartbeatRequest,
   response: HeartbeatResponse,
-  listeners: ['broker'],
   authorize: ['Read Group'],
   handle: () => ({}),
 });
@@ -21,19 +21,17 @@ describe('the table of handlers', () => {
     expect(() => new HandlerTable([heartbeat, heartbeat])).toThrow('both claim API key 12');
   });
 
-  test('finds a handler only on its kind of listener', () => {
-    const table = new HandlerTable([heartbeat]);
-    expect(table.find(12, 'broker')).toBe(heartbeat);
-    expect(table.find(12, 'controller')).toBeUndefined();
-    expect(table.find(13, 'broker')).toBeUndefined();
-    expect([...table.all('controller')]).toEqual([]);
+  test('finds what is in it, and lists it in the order of the keys', () => {
+    const table = new HandlerTable([apiVersions, heartbeat]);
+    expect(table.find(12)).toBe(heartbeat);
+    expect(table.find(13)).toBeUndefined();
+    expect([...table.all()]).toEqual([heartbeat, apiVersions]);
   });
 
   test('a version that may still change is not served', () => {
     const handler = defineHandler({
       request: InitProducerIdRequest,
       response: InitProducerIdResponse,
-      listeners: ['broker'],
       authorize: [],
       handle: () => ({}),
     });
@@ -41,14 +39,27 @@ describe('the table of handlers', () => {
     expect(handler.maxVersion).toBe(5);
   });
 
-  test('every registered handler is defined for its listeners and in versions that exist', () => {
-    const table = new HandlerTable(allHandlers);
-    expect([...table.all()]).toHaveLength(allHandlers.length);
-    for (const handler of allHandlers) {
-      expect(handler.request.apiKey).toBe(handler.response.apiKey);
-      expect(handler.minVersion).toBeGreaterThanOrEqual(handler.request.minVersion);
-      expect(handler.maxVersion).toBeLessThanOrEqual(handler.request.maxVersion);
-      expect(handler.request.listeners).toEqual(expect.arrayContaining([...handler.listeners]));
+  test('every registered handler is in versions that exist and on a listener that the protocol allows', () => {
+    const brokers = new HandlerTable(brokerHandlers);
+    const controllers = new HandlerTable(controllerHandlers);
+    expect([...brokers.all()]).toHaveLength(brokerHandlers.length);
+    expect([...controllers.all()]).toHaveLength(controllerHandlers.length);
+    const check = ({ request, response, minVersion, maxVersion }: Handler<never>, kind: ListenerKind) => {
+      expect(request.apiKey).toBe(response.apiKey);
+      expect(minVersion).toBeGreaterThanOrEqual(request.minVersion);
+      expect(maxVersion).toBeLessThanOrEqual(request.maxVersion);
+      expect(request.listeners, request.name).toContain(kind);
+    };
+    for (const handler of brokers.all()) check(handler, 'broker');
+    for (const handler of controllers.all()) check(handler, 'controller');
+  });
+
+  test('what brokers pass on is served by controllers, in the same versions', () => {
+    const controllers = new HandlerTable(controllerHandlers);
+    const passedOn = brokerHandlers.filter(handler => handler.forwarded);
+    expect(passedOn.length).toBeGreaterThan(0);
+    for (const { apiKey, minVersion, maxVersion } of passedOn) {
+      expect(controllers.find(apiKey)).toMatchObject({ minVersion, maxVersion, forwarded: false });
     }
   });
 });

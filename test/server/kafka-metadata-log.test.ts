@@ -82,6 +82,56 @@ async function values(log: KafkaMetadataLog, from = log.startOffset): Promise<st
   return found;
 }
 
+describe('a log that was cut behind a snapshot inside its first segment', () => {
+  it('starts there again, as it no longer knows the epochs of what lies before', async () => {
+    const log = open();
+    log.initializeLeaderEpoch(1);
+    append(log, 1, 'a', 'b');
+    log.initializeLeaderEpoch(2);
+    append(log, 2, 'c');
+    log.updateHighWatermark(3);
+    snapshot(log, { offset: 2, epoch: 1 });
+    expect(log.deleteBeforeSnapshot({ offset: 2, epoch: 1 })).toBe(true);
+    expect(log.startOffset).toBe(2);
+    await log.flush();
+    await log.close();
+    expect(readdirSync(partition)).toContain('00000000000000000000.log');
+    const again = open();
+    expect(again.startOffset).toBe(2);
+    expect(again.endOffset).toBe(3);
+    expect(again.epochStarts()).toEqual([{ epoch: 2, startOffset: 2 }]);
+    expect(again.endOffsetForEpoch(1)).toEqual({ epoch: 1, offset: 2 });
+    await again.close();
+  });
+});
+
+describe('an append', () => {
+  it('may bring more than a segment holds: it goes on in the next ones, and has one range', () => {
+    const log = open({ segmentBytes: 512 });
+    const batches = Array.from({ length: 20 }, (_, offset) =>
+      encodeDataBatch([Buffer.alloc(100, offset)], { baseOffset: offset, epoch: 1, timestamp: 1 }),
+    );
+    expect(log.appendAsFollower(Buffer.concat(batches.slice(0, 12)))).toEqual({
+      firstOffset: 0,
+      lastOffset: 11,
+    });
+    expect(log.appendAsLeader(Buffer.concat(batches.slice(12)), 1)).toEqual({
+      firstOffset: 12,
+      lastOffset: 19,
+    });
+    expect(log.endOffset).toBe(20);
+    const segments = readdirSync(partition).filter(name => name.endsWith('.log'));
+    expect(segments.length).toBeGreaterThan(5);
+  });
+
+  it('is there when it returns, whatever the policy for topics is', () => {
+    const baseConfig = { ...defaultLogConfig(), durability: 'fsync', flushMessages: 1 } as const;
+    const log = open({ baseConfig });
+    append(log, 1, 'a', 'b');
+    expect(log.endOffset).toBe(2);
+  });
+});
+
 describe('KafkaMetadataLog', () => {
   it('makes a directory with the topic id of the metadata log, and finds what was appended again', async () => {
     const log = open();

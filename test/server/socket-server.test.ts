@@ -3,7 +3,8 @@ import { MemoryLogger } from '../../src/base/logger.ts';
 import { HeartbeatRequest, HeartbeatResponse } from '../../src/protocol/messages/12-heartbeat.ts';
 import { VoteRequest, VoteResponse } from '../../src/protocol/messages/52-vote.ts';
 import type { BrokerServices } from '../../src/server/broker-services.ts';
-import { defineHandler, type ListenerKind } from '../../src/server/handler.ts';
+import type { ControllerServices } from '../../src/server/controller-services.ts';
+import { defineControllerHandler, defineHandler } from '../../src/server/handler.ts';
 import { HandlerTable } from '../../src/server/handler-table.ts';
 import { RequestRouter } from '../../src/server/request-router.ts';
 import { SocketServer } from '../../src/server/socket-server.ts';
@@ -18,21 +19,22 @@ let answers: ((value: object) => void)[];
 const heartbeat = defineHandler({
   request: HeartbeatRequest,
   response: HeartbeatResponse,
-  listeners: ['broker'],
   authorize: [],
   handle: () => new Promise<object>(resolve => answers.push(resolve)),
 });
-const vote = defineHandler({
+const vote = defineControllerHandler({
   request: VoteRequest,
   response: VoteResponse,
-  listeners: ['controller'],
   authorize: ['ClusterAction Cluster'],
   handle: () => ({}),
 });
 
-async function open(kind: ListenerKind, port: number): Promise<void> {
+async function open(kind: 'broker' | 'controller', port: number): Promise<void> {
   const limited = new LimitedLogger(logger, () => runtime.nowMs, 1000);
-  const router = new RequestRouter(new HandlerTable([heartbeat, vote]), {} as BrokerServices, limited);
+  const router: RequestRouter =
+    kind === 'broker'
+      ? new RequestRouter(new HandlerTable([heartbeat]), {} as BrokerServices, limited)
+      : new RequestRouter(new HandlerTable([vote]), {} as ControllerServices, limited);
   await server.listen({ listenerName: kind, kind, host: '', port }, router);
   server.serve();
 }
@@ -58,7 +60,7 @@ beforeEach(() => {
 describe('SocketServer', () => {
   test('a connection that comes while the broker starts is taken, and served when it has started', async () => {
     const limited = new LimitedLogger(logger, () => runtime.nowMs, 1000);
-    const router = new RequestRouter(new HandlerTable([vote]), {} as BrokerServices, limited);
+    const router = new RequestRouter(new HandlerTable([vote]), {} as ControllerServices, limited);
     await server.listen({ listenerName: 'C', kind: 'controller', host: '', port: 1 }, router);
     const early = runtime.connect(1, new FakeSocket());
     expect(early.paused).toBe(true);
@@ -69,7 +71,7 @@ describe('SocketServer', () => {
     expect(early.paused).toBe(false);
   });
 
-  test('each endpoint serves the APIs of its kind only', async () => {
+  test('each endpoint serves the APIs of its router only', async () => {
     await open('broker', 1);
     await open('controller', 2);
     const voteFrame = requestFrame(VoteRequest, 0, { topics: [] });

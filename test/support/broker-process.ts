@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,10 +25,12 @@ export interface BrokerOptions {
   /** Default: a free port. */
   readonly port?: number;
   readonly controllerPort?: number;
-  /** Lines of the properties file that replace or follow the usual ones. */
-  readonly properties?: Readonly<Record<string, string>>;
+  /** Lines of the properties file that replace or follow the usual ones; `null` leaves a usual one out. */
+  readonly properties?: Readonly<Record<string, string | null>>;
   /** Default: one fixed id, so that two kinds of broker can be started on one directory. */
   readonly clusterId?: string;
+  /** When `start` may return. Default: the port answers Metadata with a broker. Must not reject. */
+  readonly ready?: (broker: BrokerProcess) => Promise<boolean>;
 }
 
 const DEFAULT_CLUSTER_ID = 'b2RyYWRlay10ZXN0LWNsdQ';
@@ -36,8 +38,8 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 
 /**
- * One broker in a process of its own: a combined node (broker and controller) on 127.0.0.1. `start` returns when
- * it answers Metadata with itself in it, so the next request finds a working broker.
+ * One broker in a process of its own: unless its properties say otherwise, a combined node (broker and controller) on
+ * 127.0.0.1. `start` returns when it answers Metadata with a broker in it, so the next request finds a working broker.
  */
 export class BrokerProcess {
   readonly name: string;
@@ -49,6 +51,8 @@ export class BrokerProcess {
   private readonly launch: BrokerLaunch;
   private readonly workDirectory: string;
   private readonly clusterId: string;
+  private readonly ready: (broker: BrokerProcess) => Promise<boolean>;
+  private paused = false;
   private child: ChildProcess | undefined;
   private exited: Promise<void> = Promise.resolve();
 
@@ -60,11 +64,14 @@ export class BrokerProcess {
     this.workDirectory = options.workDirectory;
     this.dataDirectory = options.dataDirectory ?? join(options.workDirectory, 'data');
     this.clusterId = options.clusterId ?? DEFAULT_CLUSTER_ID;
+    this.ready = options.ready ?? (broker => answersMetadata(broker.port, 1_000));
     this.configFile = join(this.workDirectory, `${launch.name}.properties`);
     this.logFile = join(this.workDirectory, `${launch.name}.log`);
     mkdirSync(this.dataDirectory, { recursive: true });
     const properties = { ...this.usualProperties(), ...options.properties };
-    const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
+    const lines = Object.entries(properties).flatMap(([key, value]) =>
+      value === null ? [] : [`${key}=${value}\n`],
+    );
     writeFileSync(this.configFile, lines.join(''));
   }
 
@@ -84,13 +91,23 @@ export class BrokerProcess {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** Whether the process was started and has not been ended by this object; it may be paused. */
+  get running(): boolean {
+    return this.child !== undefined;
+  }
+
+  /** Whether the process runs and is not paused. */
+  get responsive(): boolean {
+    return this.running && !this.paused;
+  }
+
   get pid(): number {
     const pid = this.child?.pid;
     if (pid === undefined) throw new Error(`${this.name} is not running`);
     return pid;
   }
 
-  /** Starts the process. Returns the milliseconds until its first Metadata answer that names a broker. */
+  /** Starts the process. Returns the milliseconds until it is ready, as the options mean it. */
   async start(): Promise<number> {
     const { file, args, env } = this.launch.command(this.configFile, this.workDirectory);
     const log = openSync(this.logFile, 'a');
@@ -101,7 +118,9 @@ export class BrokerProcess {
       // It stays in the process group of the tests, so that whoever ends those by force ends it too.
       stdio: ['ignore', log, log],
     });
+    closeSync(log);
     this.child = child;
+    this.paused = false;
     let exitCode: number | string | undefined;
     this.exited = new Promise(resolve => {
       child.on('exit', (code, signal) => {
@@ -115,7 +134,7 @@ export class BrokerProcess {
     });
     while (performance.now() - startedAt < START_TIMEOUT_MS) {
       if (exitCode !== undefined) break;
-      if (await answersMetadata(this.port, 1_000)) return performance.now() - startedAt;
+      if (await this.ready(this)) return performance.now() - startedAt;
       await sleep(5);
     }
     if (exitCode === undefined) await this.kill();
@@ -138,8 +157,29 @@ export class BrokerProcess {
     await this.end('SIGKILL', STOP_TIMEOUT_MS);
   }
 
+  /** SIGSTOP: the process keeps its connections and does nothing. */
+  pause(): void {
+    process.kill(this.pid, 'SIGSTOP');
+    this.paused = true;
+  }
+
+  /** SIGCONT. */
+  resume(): void {
+    process.kill(this.pid, 'SIGCONT');
+    this.paused = false;
+  }
+
+  /** Empties the data directory of an ended process and formats it anew, as after the loss of a disk. */
+  async wipe(): Promise<void> {
+    if (this.running) throw new Error(`${this.name} is running: its disk cannot be wiped`);
+    rmSync(this.dataDirectory, { recursive: true, force: true });
+    mkdirSync(this.dataDirectory, { recursive: true });
+    await this.launch.format(this.configFile, this.clusterId, this.workDirectory);
+  }
+
   /** For afterAll: ends the process if it runs, and never fails. */
   async dispose(): Promise<void> {
+    if (this.paused && this.running) this.resume();
     if (!(await this.end('SIGTERM', 20_000))) await this.end('SIGKILL', 5_000);
   }
 

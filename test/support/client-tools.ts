@@ -108,10 +108,11 @@ export async function fetchPython(): Promise<string> {
   return interpreter;
 }
 
-/** Builds the franz-go program of `test/clients/go`. Returns the program's path. */
-export async function buildFranzGo(): Promise<string> {
-  const output = join(toolsDirectory, 'franz-go', 'franzgo');
+/** Builds a franz-go program: that of `test/clients/go`, or of a folder in it. Returns the program's path. */
+export async function buildFranzGo(program?: 'traffic'): Promise<string> {
+  const output = join(toolsDirectory, 'franz-go', program ?? 'franzgo');
   const cwd = join(projectRoot, 'test/clients/go');
-  await runCommand('go', ['build', '-o', output, '.'], { cwd, timeoutMs: 400_000 });
+  const folder = program === undefined ? '.' : `./${program}`;
+  await runCommand('go', ['build', '-o', output, folder], { cwd, timeoutMs: 400_000 });
   return output;
 }

@@ -8,7 +8,7 @@ import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { BrokerServices } from '../../src/server/broker-services.ts';
-import { BrokerServer } from '../../src/server/broker-server.ts';
+import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
 import { formatStorage } from '../../src/tools/storage-formatter.ts';
 
 export interface TestBrokerOptions {
@@ -47,14 +47,14 @@ export class TestBroker {
   readonly config: KafkaConfig;
   private readonly runtime: Runtime;
   private readonly logger: Logger;
-  private server: BrokerServer;
+  private server: KafkaRaftServer;
 
   private constructor(directory: string, config: KafkaConfig, runtime: Runtime, logger: Logger) {
     this.directory = directory;
     this.config = config;
     this.runtime = runtime;
     this.logger = logger;
-    this.server = new BrokerServer(runtime, config, logger);
+    this.server = new KafkaRaftServer(runtime, config, logger);
   }
 
   /** Formats a fresh directory and starts a broker on it. */
@@ -102,7 +102,7 @@ export class TestBroker {
   /** Stops if need be, and starts again on the same directory. Ports change. */
   async restart(): Promise<void> {
     await this.server.stop();
-    this.server = new BrokerServer(this.runtime, this.config, this.logger);
+    this.server = new KafkaRaftServer(this.runtime, this.config, this.logger);
     await this.server.start();
   }
 

@@ -6,6 +6,8 @@ import { loadKafkaConfig } from '../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import { parsePropertiesFile } from '../../src/config/properties-file.ts';
 import { readMetaProperties } from '../../src/log/meta-properties.ts';
+import { readSnapshotHeader } from '../../src/raft/snapshot-file.ts';
+import { directoryId } from '../raft/support/raft-simulation.ts';
 import { decodeBootstrapCheckpoint } from '../../src/metadata/bootstrap-metadata.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import { LockedError, type Runtime } from '../../src/runtime/runtime.ts';
@@ -133,6 +135,38 @@ describe('formatting', () => {
     expect(readMetaProperties(runtime.disk, join(root, 'd2'))?.directoryId).not.toBe(KAFKA_DIRECTORY_ID);
   });
 
+  test('writes all voters of a list into the first snapshot, the same ones at each of them', () => {
+    const voters = [1, 2, 3].map(id => ({ id, host: `h${id}`, port: 9093, directoryId: directoryId(id) }));
+    const file = '__cluster_metadata-0/00000000000000000000-0000000000.checkpoint';
+    for (const id of [1, 2]) {
+      const node = { 'node.id': `${id}`, 'log.dirs': `n${id}` };
+      format({ initialVoters: { kind: 'listed', voters } }, node);
+      expect(readMetaProperties(runtime.disk, join(root, `n${id}`))?.directoryId).toBe(directoryId(id));
+      const raw = readFileSync(join(root, `n${id}`, file));
+      const header = readSnapshotHeader({
+        sizeInBytes: raw.length,
+        read: (position, length) => raw.subarray(position, position + length),
+      });
+      expect(header.kraftVersion).toBe(1);
+      expect(header.voters?.voters.map(voter => [voter.id, voter.directoryId, voter.endpoints])).toEqual(
+        voters.map(voter => [
+          voter.id,
+          voter.directoryId,
+          [{ name: 'CONTROLLER', host: voter.host, port: voter.port }],
+        ]),
+      );
+    }
+  });
+
+  test('formats a node that is only a broker without a word about voters', () => {
+    format(
+      { initialVoters: { kind: 'fixed' } },
+      { 'process.roles': 'broker', listeners: 'PLAINTEXT://:9092', 'log.dirs': 'a' },
+    );
+    expect(existsSync(join(root, 'a/__cluster_metadata-0'))).toBe(false);
+    expect(readMetaProperties(runtime.disk, join(root, 'a'))?.nodeId).toBe(1);
+  });
+
   test('takes the feature levels of a release, and others that are asked for', () => {
     format({ releaseVersion: '3.9', initialVoters: { kind: 'none' } }, { 'log.dirs': 'a' });
     expect(levels('a')).toEqual({ 'metadata.version': 21 });
@@ -211,7 +245,29 @@ describe('formatting', () => {
       {},
       'does not name this node, 1',
     ],
-  ])('refuses %s, and writes nothing', (_, options, overrides, message) => {
+    [
+      'a list that names a node twice',
+      {
+        initialVoters: {
+          kind: 'listed',
+          voters: [1, 2].map(n => ({ id: 1, host: 'h', port: n, directoryId: directoryId(n) })),
+        },
+      },
+      {},
+      'names a node twice',
+    ],
+    [
+      'one directory id for two voters',
+      {
+        initialVoters: {
+          kind: 'listed',
+          voters: [1, 2].map(id => ({ id, host: 'h', port: 1, directoryId: KAFKA_DIRECTORY_ID })),
+        },
+      },
+      {},
+      'each needs its own',
+    ],
+  ] as const)('refuses %s, and writes nothing', (_, options, overrides, message) => {
     expect(() => format(options, overrides)).toThrow(FormatError);
     expect(() => format(options, overrides)).toThrow(message);
     expect(readdirSync(root)).toEqual([]);

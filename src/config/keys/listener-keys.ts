@@ -9,7 +9,7 @@ import {
   refused,
   string,
 } from '../key-definition.ts';
-import { CLUSTER, THREADS } from './statuses.ts';
+import { NO_GROWTH, THREADS } from './statuses.ts';
 
 const OWN_BUFFERS = { status: noEffect('the operating system sizes the buffers of sockets; Node cannot') };
 
@@ -27,7 +27,8 @@ export const LISTENER_KEYS: readonly KeyDefinition[] = [
     null,
     'HIGH',
     'The addresses that clients and other nodes are told, each as NAME://host:port. Without it, those of listeners; ' +
-      'an empty host then becomes the name of this machine.',
+      'an empty host then becomes the name of this machine. auto: the same, but each client is told the address at ' +
+      'which it has reached this broker.',
   ),
   string(
     'listener.security.protocol.map',
@@ -134,21 +135,19 @@ export const LISTENER_KEYS: readonly KeyDefinition[] = [
     30000,
     'HIGH',
     'Time in ms that a request of the broker itself waits for its answer.',
-    CLUSTER,
   ),
   long(
     'socket.connection.setup.timeout.ms',
     10000,
     'MEDIUM',
     'Time in ms that a connection from this node to another one may take.',
-    CLUSTER,
   ),
   long(
     'socket.connection.setup.timeout.max.ms',
     30000,
     'MEDIUM',
     'The longest that socket.connection.setup.timeout.ms grows to after failures.',
-    CLUSTER,
+    NO_GROWTH,
   ),
   int('fetch.max.bytes', 57671680, 'MEDIUM', 'Most bytes of the answer to one fetch.', {
     check: atLeast(1024),

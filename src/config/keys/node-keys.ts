@@ -1,6 +1,6 @@
 import { atLeast, distinct, someOf } from '../validators.ts';
 import { boolean, int, type KeyDefinition, LONG_MAX, list, long, string } from '../key-definition.ts';
-import { CLUSTER, INTERNAL, TURN } from './statuses.ts';
+import { CONTROLLER_TIMEOUT, INTERNAL, TURN } from './statuses.ts';
 
 /** Who a node is, and the quorum of controllers. */
 export const NODE_KEYS: readonly KeyDefinition[] = [
@@ -40,14 +40,12 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     60000,
     'MEDIUM',
     'Time in ms that a starting broker waits for its registration with the controller before it gives up.',
-    CLUSTER,
   ),
   boolean(
     'controlled.shutdown.enable',
     true,
     'MEDIUM',
     'Whether a broker moves its leaderships to other brokers before it stops.',
-    CLUSTER,
   ),
   list(
     'controller.listener.names',
@@ -74,7 +72,6 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     false,
     'LOW',
     'Whether a controller adds itself to the voters when it starts.',
-    CLUSTER,
   ),
   int(
     'controller.quorum.append.linger.ms',
@@ -112,7 +109,6 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     'Time in ms to wait for an answer inside the quorum.',
     {
       check: atLeast(0),
-      ...CLUSTER,
     },
   ),
   int(
@@ -122,12 +118,10 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     'Time in ms before a request inside the quorum is sent again.',
     {
       check: atLeast(0),
-      ...CLUSTER,
     },
   ),
   int('controller.quorum.fetch.max.bytes', 1048576, 'LOW', 'Most bytes of one fetch from the metadata log.', {
     check: atLeast(1),
-    ...CLUSTER,
   }),
   int(
     'controller.quorum.fetch.snapshot.max.bytes',
@@ -136,7 +130,6 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     'Most bytes of one fetch from a snapshot.',
     {
       check: atLeast(1),
-      ...CLUSTER,
     },
   ),
   int(
@@ -144,7 +137,7 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     30000,
     'MEDIUM',
     'Time in ms that a broker waits for an answer of the controller.',
-    CLUSTER,
+    CONTROLLER_TIMEOUT,
   ),
   string(
     'metadata.log.dir',
@@ -199,21 +192,20 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     true,
     'HIGH',
     'Whether leadership goes back to the preferred replica of a partition in the background.',
-    CLUSTER,
   ),
   long(
     'leader.imbalance.check.interval.seconds',
     300,
     'HIGH',
     'Time in seconds between two checks for leaders that are not the preferred ones.',
-    { check: atLeast(1), ...CLUSTER },
+    { check: atLeast(1) },
   ),
   long(
     'unclean.leader.election.interval.ms',
     300000,
     'MEDIUM',
     'Time in ms between two checks for partitions that need an unclean election.',
-    { check: atLeast(1), internal: true, ...CLUSTER },
+    { check: atLeast(1), internal: true },
   ),
   int(
     'internal.metadata.log.segment.bytes',
@@ -222,7 +214,6 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     'As metadata.log.segment.bytes, without its lower limit.',
     {
       internal: true,
-      ...INTERNAL,
     },
   ),
   int(

@@ -4,8 +4,17 @@ import { type KeyOptions, noEffect, refused } from '../key-definition.ts';
 
 type Status = Pick<KeyOptions, 'status'>;
 
-export const CLUSTER: Status = {
-  status: noEffect('it is about several nodes; this version runs broker and controller in one node'),
+export const CONTROLLER_TIMEOUT: Status = {
+  status: noEffect('a request to the controller ends by the timeout of what it is for'),
+};
+export const NO_GROWTH: Status = {
+  status: noEffect('the time that a connection may take does not grow after failures'),
+};
+export const SYSTEM_BUFFERS: Status = {
+  status: noEffect('the operating system sizes the buffers of sockets'),
+};
+export const ONE_BUCKET: Status = {
+  status: noEffect('the rate of replication is limited by one bucket that holds a second'),
 };
 export const INTERNAL: Status = {
   status: noEffect("it tunes the inner workings of Apache Kafka's own implementation"),

@@ -1,6 +1,6 @@
-import { atLeast } from '../validators.ts';
-import { boolean, className, int, type KeyDefinition, long, refused, string } from '../key-definition.ts';
-import { CLUSTER, JAVA_CLASS, NO_PURGATORY } from './statuses.ts';
+import { atLeast, oneOf } from '../validators.ts';
+import { boolean, className, int, type KeyDefinition, long, string } from '../key-definition.ts';
+import { JAVA_CLASS, NO_PURGATORY, NO_TIERED_STORAGE, SYSTEM_BUFFERS } from './statuses.ts';
 
 /** The creation of topics, and how they are replicated. */
 export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
@@ -49,47 +49,36 @@ export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
   ),
   int('num.replica.fetchers', 1, 'HIGH', 'Fetchers for each broker that is followed.', {
     check: atLeast(1),
-    ...CLUSTER,
   }),
   long(
     'replica.lag.time.max.ms',
     30000,
     'HIGH',
     'Time in ms after which a follower that is behind is out of sync.',
-    CLUSTER,
   ),
   int(
     'replica.socket.timeout.ms',
     30000,
     'HIGH',
     'Time in ms that a follower waits for an answer of its leader.',
-    CLUSTER,
   ),
   int(
     'replica.socket.receive.buffer.bytes',
     65536,
     'HIGH',
     'Size in bytes of the receive buffer of a follower.',
-    CLUSTER,
+    SYSTEM_BUFFERS,
   ),
   int('replica.fetch.max.bytes', 1048576, 'MEDIUM', 'Bytes of one partition that a follower asks for.', {
     check: atLeast(0),
-    ...CLUSTER,
   }),
   int(
     'replica.fetch.wait.max.ms',
     500,
     'HIGH',
     'Longest time in ms that a leader waits before it answers a follower.',
-    CLUSTER,
   ),
-  int(
-    'replica.fetch.min.bytes',
-    1,
-    'HIGH',
-    'Bytes that a leader waits for before it answers a follower.',
-    CLUSTER,
-  ),
+  int('replica.fetch.min.bytes', 1, 'HIGH', 'Bytes that a leader waits for before it answers a follower.'),
   int(
     'replica.fetch.response.max.bytes',
     10485760,
@@ -97,12 +86,10 @@ export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
     'Bytes of one answer that a follower asks for.',
     {
       check: atLeast(0),
-      ...CLUSTER,
     },
   ),
   int('replica.fetch.backoff.ms', 1000, 'MEDIUM', 'Time in ms that a follower waits after a failure.', {
     check: atLeast(0),
-    ...CLUSTER,
   }),
   long(
     'replica.high.watermark.checkpoint.interval.ms',
@@ -114,17 +101,15 @@ export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
     'replica.selector.class',
     null,
     'MEDIUM',
-    'A class that chooses the replica that a consumer reads from.',
-    {
-      status: refused('this version has consumers read from the leader only'),
-    },
+    'A class that chooses the replica that a consumer reads from. Without one, consumers read from the leader.',
+    { check: oneOf('org.apache.kafka.common.replica.RackAwareReplicaSelector') },
   ),
   boolean(
     'follower.fetch.last.tiered.offset.enable',
     false,
     'MEDIUM',
     'Whether a new follower begins where tiered storage ends.',
-    CLUSTER,
+    NO_TIERED_STORAGE,
   ),
   int(
     'fetch.purgatory.purge.interval.requests',

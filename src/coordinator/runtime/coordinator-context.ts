@@ -22,7 +22,7 @@ import type { CoordinatorPartition, PartitionListener, PartitionWriter } from '.
  * | from    | to      | when                                                                     |
  * |---------|---------|--------------------------------------------------------------------------|
  * | INITIAL | LOADING | this broker becomes the leader of the partition                          |
- * | LOADING | ACTIVE  | the log has been replayed                                                |
+ * | LOADING | ACTIVE  | the log has been replayed, and all that was replayed is committed        |
  * | LOADING | FAILED  | the log could not be read, or a record in it could not be understood     |
  * | FAILED  | LOADING | this broker becomes the leader again, in a later epoch                   |
  * | ACTIVE  | FAILED  | a batch that had been staged could not be written                        |
@@ -75,6 +75,8 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   /** The highest high watermark told, which may be ahead of {@link written} while an append is under way. */
   private highWatermark: Offset = 0;
   private appending = false;
+  /** The log has been replayed. */
+  private isLoaded = false;
 
   constructor(
     runtime: Runtime,
@@ -97,14 +99,29 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
     this.shard = options.shardFactory({ runtime, logger, registry, timer: this.timers, partition });
   }
 
-  /** Ends the load: the state holds the log up to `written`, and has snapshots at batch ends around `highWatermark`. */
+  /**
+   * Ends the load: the state holds the log up to `written`, and has snapshots at batch ends around `highWatermark`. A
+   * new leader learns only from its followers how far its predecessor had committed. The shard serves when the high
+   * watermark has come to `written`: before that it might tell an offset older than one that was acknowledged (G4).
+   */
   activate(written: Offset, highWatermark: Offset): void {
     invariant(this.state === 'LOADING', 'G5', () => `${this.state} shard activated`);
     this.written = written;
     this.committed = this.registry.snapshots[0]!.epoch;
-    this.state = 'ACTIVE';
+    this.isLoaded = true;
     this.onHighWatermarkUpdated(highWatermark);
-    this.shard.onLoaded();
+  }
+
+  private maybeServe(): void {
+    if (this.state !== 'LOADING' || !this.isLoaded || this.highWatermark < this.written) return;
+    this.state = 'ACTIVE';
+    this.advance();
+    try {
+      this.shard.onLoaded();
+    } catch (error) {
+      this.onUnexpected('a shard could not begin to serve', error);
+      this.stop('FAILED');
+    }
   }
 
   /**
@@ -268,7 +285,8 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
 
   onHighWatermarkUpdated(offset: Offset): void {
     if (offset > this.highWatermark) this.highWatermark = offset;
-    if (!this.appending) this.advance();
+    if (this.state === 'LOADING') this.maybeServe();
+    else if (!this.appending) this.advance();
   }
 
   private advance(): void {

@@ -42,7 +42,16 @@ export class NodeNetwork implements Network {
 
   connect(options: { host: string; port: number; timeoutMs: number }): Promise<Socket> {
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ host: options.host, port: options.port, noDelay: true });
+      let connected: NodeSocket | undefined;
+      const buffer = this.receiveBuffer;
+      const onread = {
+        buffer,
+        callback: (size: number): boolean => {
+          connected?.receive(buffer.subarray(0, size));
+          return true;
+        },
+      };
+      const socket = net.connect({ host: options.host, port: options.port, noDelay: true, onread });
       const give = setTimeout(() => {
         const where = `${options.host}:${options.port}`;
         const error = new Error(`ETIMEDOUT: no connection to ${where} within ${options.timeoutMs} ms`);
@@ -56,8 +65,7 @@ export class NodeNetwork implements Network {
       socket.once('connect', () => {
         clearTimeout(give);
         socket.off('error', fail);
-        const connected = new NodeSocket(socket);
-        socket.on('data', chunk => connected.receive(chunk));
+        connected = new NodeSocket(socket);
         resolve(connected);
       });
     });

@@ -20,7 +20,6 @@ import { leaderIdAndEpoch } from '../partition-metadata.ts';
 export const produceHandler = defineHandler({
   request: ProduceRequest,
   response: ProduceResponse,
-  listeners: ['broker'],
   authorize: ['Write Topic', 'Write TransactionalId'],
   handle(context, request, broker) {
     const { acks } = request;

@@ -3,23 +3,33 @@ import { Errors, errorCodeOf } from '../../protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts';
 import type { Input } from '../../protocol/schema.ts';
 import { downConvert } from '../../record/down-convert.ts';
-import type { FetchParams, FetchPartition, FetchPartitionResult } from '../../replication/fetch-params.ts';
+import {
+  CONSUMER,
+  type FetchParams,
+  type FetchPartition,
+  type FetchPartitionResult,
+} from '../../replication/fetch-params.ts';
 import {
   FINAL_EPOCH,
   type FetchContext,
   NO_SESSION,
   type RequestedPartition,
 } from '../../replication/fetch-session.ts';
+import type { TargetRead } from '../../replication/fetch-target.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler, type RequestContext } from '../handler.ts';
 import { leaderIdAndEpoch } from '../partition-metadata.ts';
 
 const READ_COMMITTED = 1;
+/** The replica id of tools that compare replicas: they read all that any replica has. */
+const DEBUGGING_CONSUMER = -2;
 /** The magic of the records that a version of Fetch may be answered with. */
 const FIRST_VERSION_OF_MAGIC_1 = 2;
 const FIRST_VERSION_OF_MAGIC_2 = 4;
 const LAST_VERSION_OF_HARD_LIMITS = 2;
+const FIRST_VERSION_OF_RACKS = 11;
 const FIRST_VERSION_OF_TOPIC_IDS = 13;
+const FIRST_VERSION_OF_REPLICA_STATE = 15;
 const FIRST_VERSION_OF_CURRENT_LEADER = 12;
 
 /** One partition's part of an answer. */
@@ -42,17 +52,16 @@ interface PartitionAnswer {
 export const fetchHandler = defineHandler({
   request: FetchRequest,
   response: FetchResponse,
-  listeners: ['broker'],
   largeAnswers: true,
   authorize: ['Read Topic', 'ClusterAction Cluster'],
   handle(context, request, broker) {
     const session = openSession(context, request, broker);
     if (session.errorCode !== Errors.NONE) return { errorCode: session.errorCode };
-    const params = paramsOf(request, broker);
+    const params = paramsOf(context, request, broker);
     return new Promise(resolve => {
-      const cancel = broker.replicaManager.fetch(params, session.partitions, results => {
-        const { sessionId, included } = session.finish(results);
-        const answers = answersOf(context, session.partitions, results, included);
+      const cancel = broker.replicaManager.fetch(params, session, reads => {
+        const { sessionId, included } = session.finish(reads);
+        const answers = answersOf(context, included);
         if (answers instanceof Promise)
           answers.then(ready => resolve(responseOf(context, sessionId, ready, broker)));
         else resolve(responseOf(context, sessionId, answers, broker));
@@ -90,6 +99,7 @@ function openSession(context: RequestContext, request: FetchRequest, broker: Bro
       currentLeaderEpoch,
       fetchOffset,
       lastFetchedEpoch,
+      logStartOffset,
       partitionMaxBytes,
     } of wanted) {
       const maxBytes = partitionMaxBytes;
@@ -100,6 +110,7 @@ function openSession(context: RequestContext, request: FetchRequest, broker: Bro
         currentLeaderEpoch,
         fetchOffset,
         lastFetchedEpoch,
+        logStartOffset,
         maxBytes,
       });
     }
@@ -110,6 +121,7 @@ function openSession(context: RequestContext, request: FetchRequest, broker: Bro
       sessionId: hasSessions ? request.sessionId : NO_SESSION,
       sessionEpoch: hasSessions ? request.sessionEpoch : FINAL_EPOCH,
       usesTopicIds: context.apiVersion >= FIRST_VERSION_OF_TOPIC_IDS,
+      replicaId: followerIdOf(context, request),
       partitions,
       forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions: indexes }) =>
         indexes.map(partition => ({ topic, topicId, partition })),
@@ -119,30 +131,47 @@ function openSession(context: RequestContext, request: FetchRequest, broker: Bro
   );
 }
 
-function paramsOf(request: FetchRequest, broker: BrokerServices): FetchParams {
+function replicaIdOf({ apiVersion }: RequestContext, request: FetchRequest): number {
+  return apiVersion >= FIRST_VERSION_OF_REPLICA_STATE ? request.replicaState.replicaId : request.replicaId;
+}
+
+/** Whose state the leader keeps; {@link CONSUMER} for everybody else. */
+function followerIdOf(context: RequestContext, request: FetchRequest): number {
+  return Math.max(CONSUMER, replicaIdOf(context, request));
+}
+
+function paramsOf(context: RequestContext, request: FetchRequest, broker: BrokerServices): FetchParams {
   const maxBytes = Math.min(request.maxBytes, broker.config.int('fetch.max.bytes'));
+  const replicaId = followerIdOf(context, request);
+  const isDebugging = replicaIdOf(context, request) === DEBUGGING_CONSUMER;
+  const canMove = isDebugging || context.apiVersion >= FIRST_VERSION_OF_RACKS;
   return {
+    replicaId,
+    ignoresHighWatermark: replicaId !== CONSUMER && !broker.replicaManager.selectsByRack,
+    replicaEpoch:
+      context.apiVersion >= FIRST_VERSION_OF_REPLICA_STATE ? request.replicaState.replicaEpoch : -1,
+    clientRack: canMove ? request.rackId : undefined,
     maxWaitMs: request.maxWaitMs,
     minBytes: Math.min(request.minBytes, maxBytes),
     maxBytes,
-    isolation: request.isolationLevel === READ_COMMITTED ? 'txnCommitted' : 'highWatermark',
+    isolation: isDebugging
+      ? 'logEnd'
+      : request.isolationLevel === READ_COMMITTED
+        ? 'txnCommitted'
+        : 'highWatermark',
   };
 }
 
 /** Loads the records of the partitions that go into the answer; at once where all are in memory. */
 function answersOf(
   context: RequestContext,
-  partitions: readonly FetchPartition[],
-  results: readonly FetchPartitionResult[],
-  included: readonly boolean[] | undefined,
+  reads: readonly TargetRead[],
 ): PartitionAnswer[] | Promise<PartitionAnswer[]> {
-  const answers: (PartitionAnswer | Promise<PartitionAnswer>)[] = [];
   let isReady = true;
-  partitions.forEach((wanted, index) => {
-    if (included !== undefined && !included[index]) return;
-    const answer = loadRecords(context, wanted, results[index]!);
+  const answers = reads.map(({ target, result }) => {
+    const answer = loadRecords(context, target.wanted, result);
     if (answer instanceof Promise) isReady = false;
-    answers.push(answer);
+    return answer;
   });
   return isReady ? (answers as PartitionAnswer[]) : Promise.all(answers);
 }
@@ -221,6 +250,7 @@ function partitionOf(context: RequestContext, answer: PartitionAnswer, broker: B
     lastStableOffset: result.lastStableOffset,
     logStartOffset: result.logStartOffset,
     abortedTransactions: result.abortedTransactions ?? (isUnknown ? [] : null),
+    preferredReadReplica: result.preferredReadReplica,
     records,
     ...(result.divergingEpoch === undefined ? {} : { divergingEpoch: result.divergingEpoch }),
   };

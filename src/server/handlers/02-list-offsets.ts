@@ -1,14 +1,20 @@
 import type { LeaderEpoch, Offset, Timestamp } from '../../base/int64.ts';
+import type { FetchIsolation } from '../../log/fetch-data-info.ts';
 import type { UnifiedLog } from '../../log/unified-log.ts';
 import { Errors, errorCodeOf, KafkaError } from '../../protocol/errors.ts';
 import { ListOffsetsRequest, ListOffsetsResponse } from '../../protocol/messages/02-list-offsets.ts';
+import type { Partition } from '../../replication/partition.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler, type RequestContext } from '../handler.ts';
 
+const CONSUMER = -1;
+/** The replica id of tools that compare replicas. */
+const DEBUGGING_CONSUMER = -2;
 const LATEST = -1;
 /** There is no tiered storage that anything could wait for. */
 const EARLIEST_PENDING_UPLOAD = -6;
 const FIRST_VERSION_OF_LEADER_EPOCHS = 4;
+const FIRST_VERSION_OF_OFFSET_NOT_AVAILABLE = 5;
 /** The first version of ListOffsets that knows each of the timestamps with a meaning of their own. */
 const FIRST_VERSION_OF: ReadonlyMap<Timestamp, number> = new Map([
   [LATEST, 0],
@@ -41,7 +47,6 @@ const NONE: ListedOffset = { errorCode: 0, timestamp: -1, offset: -1, leaderEpoc
 export const listOffsetsHandler = defineHandler({
   request: ListOffsetsRequest,
   response: ListOffsetsResponse,
-  listeners: ['broker'],
   authorize: ['Describe Topic'],
   handle(context, request, broker) {
     const seen = new Set<string>();
@@ -59,7 +64,7 @@ export const listOffsetsHandler = defineHandler({
           partitionIndex: wanted.partitionIndex,
           ...(duplicates.has(`${name}-${wanted.partitionIndex}`)
             ? { ...NONE, errorCode: Errors.INVALID_REQUEST }
-            : listOne(context, request.isolationLevel === 1, name, wanted, broker)),
+            : listOne(context, request, name, wanted, broker)),
         })),
       })),
     };
@@ -72,15 +77,22 @@ export const listOffsetsHandler = defineHandler({
   }),
 });
 
+/** A follower, or a tool that compares replicas, asks for the end of the log itself. */
+function isolationOf({ replicaId, isolationLevel }: ListOffsetsRequest): FetchIsolation {
+  if (replicaId !== CONSUMER) return 'logEnd';
+  return isolationLevel === 1 ? 'txnCommitted' : 'highWatermark';
+}
+
 function listOne(
   context: RequestContext,
-  isReadCommitted: boolean,
+  request: ListOffsetsRequest,
   topic: string,
   wanted: RequestedPartition,
   broker: BrokerServices,
 ): ListedOffset {
   try {
     const { timestamp } = wanted;
+    const isolation = isolationOf(request);
     if (timestamp < 0 && context.apiVersion < (FIRST_VERSION_OF.get(timestamp) ?? Number.POSITIVE_INFINITY)) {
       throw new KafkaError(
         Errors.UNSUPPORTED_VERSION,
@@ -88,19 +100,38 @@ function listOne(
       );
     }
     const partition = broker.replicaManager.partitionOrThrow({ topic, partition: wanted.partitionIndex });
-    const log = partition.leaderLog();
+    const log = request.replicaId === DEBUGGING_CONSUMER ? partition.anyLog() : partition.leaderLog();
     partition.checkLeaderEpoch(wanted.currentLeaderEpoch);
     if (context.apiVersion === 0) {
       return { ...NONE, oldStyleOffsets: segmentStarts(log, timestamp, wanted.maxNumOffsets) };
     }
     if (timestamp === EARLIEST_PENDING_UPLOAD) return NONE;
-    const found = log.fetchOffsetByTimestamp(timestamp, isReadCommitted ? 'txnCommitted' : 'highWatermark');
-    if (found === undefined) return NONE;
+    if (timestamp === LATEST && isolation !== 'logEnd') checkOffsetsAreKnown(context, partition, log);
+    const found = log.fetchOffsetByTimestamp(timestamp, isolation);
+    if (found === undefined) {
+      if (isolation !== 'logEnd') checkOffsetsAreKnown(context, partition, log);
+      return NONE;
+    }
     const leaderEpoch = context.apiVersion >= FIRST_VERSION_OF_LEADER_EPOCHS ? found.leaderEpoch : -1;
     return { ...NONE, timestamp: found.timestamp, offset: found.offset, leaderEpoch };
   } catch (error) {
     return { ...NONE, errorCode: errorCodeOf(error) };
   }
+}
+
+/**
+ * A new leader does not know at first how far its predecessor had committed. It does when its high watermark has come
+ * to where its epoch began: until then it might tell an end that lies before one that was told already (KIP-207).
+ */
+function checkOffsetsAreKnown(context: RequestContext, partition: Partition, log: UnifiedLog): void {
+  const start = partition.leaderEpochStartOffset;
+  if (start === undefined || start <= log.highWatermark) return;
+  throw new KafkaError(
+    context.apiVersion >= FIRST_VERSION_OF_OFFSET_NOT_AVAILABLE
+      ? Errors.OFFSET_NOT_AVAILABLE
+      : Errors.LEADER_NOT_AVAILABLE,
+    'the leader is new and does not know yet what is committed',
+  );
 }
 
 /** v0: the newest first, the high watermark standing for the end of the log. */

@@ -9,7 +9,7 @@ import type { Input } from '../../protocol/schema.ts';
 import { CLUSTER_OPERATIONS, TOPIC_OPERATIONS } from '../authorized-operations.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler, type RequestContext } from '../handler.ts';
-import { PartitionDescriber, reachableEndpoint } from '../partition-metadata.ts';
+import { endpointForClient, PartitionDescriber } from '../partition-metadata.ts';
 
 type TopicResponse = NonNullable<Input<typeof MetadataResponse>['topics']>[number];
 
@@ -21,13 +21,12 @@ type TopicResponse = NonNullable<Input<typeof MetadataResponse>['topics']>[numbe
 export const metadata = defineHandler({
   request: MetadataRequest,
   response: MetadataResponse,
-  listeners: ['broker'],
   authorize: ['Describe Topic', 'Create Topic', 'Create Cluster', 'Describe Cluster'],
   handle(context, request, broker) {
     const { apiVersion } = context;
     checkTopics(request, apiVersion);
     const image = broker.metadata();
-    const brokers = reachableBrokers(image.cluster, context.listenerName);
+    const brokers = reachableBrokers(image.cluster, context, broker);
     return {
       brokers,
       clusterId: broker.clusterId,
@@ -62,10 +61,10 @@ function checkTopics({ topics }: MetadataRequest, apiVersion: number): void {
   }
 }
 
-function reachableBrokers(cluster: ClusterImage, listenerName: string) {
+function reachableBrokers(cluster: ClusterImage, context: RequestContext, services: BrokerServices) {
   const nodes = [];
   for (const broker of cluster.brokers.values()) {
-    const endpoint = reachableEndpoint(broker, listenerName);
+    const endpoint = endpointForClient(services, context, broker);
     if (endpoint === undefined) continue;
     nodes.push({ nodeId: broker.id, host: endpoint.host, port: endpoint.port, rack: broker.rack });
   }

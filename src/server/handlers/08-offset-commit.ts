@@ -23,7 +23,6 @@ const TOPIC_ID_MIN_VERSION = 10;
 export const offsetCommit = defineHandler({
   request: OffsetCommitRequest,
   response: OffsetCommitResponse,
-  listeners: ['broker'],
   authorize: ['Read Group', 'Read Topic'],
   handle({ apiVersion }, request, broker) {
     if (apiVersion === 0) {

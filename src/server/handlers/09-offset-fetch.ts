@@ -28,7 +28,6 @@ const INVALID_OFFSET = -1;
 export const offsetFetch = defineHandler({
   request: OffsetFetchRequest,
   response: OffsetFetchResponse,
-  listeners: ['broker'],
   authorize: ['Describe Group', 'Describe Topic'],
   handle({ apiVersion }, request, broker) {
     if (apiVersion === 0) {

@@ -6,7 +6,7 @@ import {
 } from '../../protocol/messages/10-find-coordinator.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler, type RequestContext } from '../handler.ts';
-import { reachableEndpoint } from '../partition-metadata.ts';
+import { endpointForClient } from '../partition-metadata.ts';
 
 const CoordinatorType = { GROUP: 0, TRANSACTION: 1, SHARE: 2 } as const;
 /** A request may ask for several keys from here on. */
@@ -25,7 +25,6 @@ const NO_NODE = { nodeId: -1, host: '', port: -1 };
 export const findCoordinator = defineHandler({
   request: FindCoordinatorRequest,
   response: FindCoordinatorResponse,
-  listeners: ['broker'],
   authorize: ['Describe Group', 'Describe TransactionalId', 'ClusterAction Cluster'],
   handle(context, request, broker) {
     const { apiVersion } = context;
@@ -53,13 +52,8 @@ export const findCoordinator = defineHandler({
   },
 });
 
-function find(
-  { apiVersion, listenerName }: RequestContext,
-  keyType: number,
-  key: string,
-  broker: BrokerServices,
-) {
-  if (keyType === CoordinatorType.SHARE && apiVersion < SHARE_MIN_VERSION) {
+function find(context: RequestContext, keyType: number, key: string, broker: BrokerServices) {
+  if (keyType === CoordinatorType.SHARE && context.apiVersion < SHARE_MIN_VERSION) {
     return { errorCode: Errors.INVALID_REQUEST, ...NO_NODE };
   }
   const unavailable = { errorCode: Errors.COORDINATOR_NOT_AVAILABLE, ...NO_NODE };
@@ -71,7 +65,7 @@ function find(
     return unavailable;
   }
   const leader = topic.partitions[broker.groupCoordinator.partitionFor(key)]?.leader ?? -1;
-  const endpoint = reachableEndpoint(cluster.broker(leader), listenerName);
+  const endpoint = endpointForClient(broker, context, cluster.broker(leader));
   if (endpoint === undefined) return unavailable;
   return { errorCode: Errors.NONE, nodeId: leader, host: endpoint.host, port: endpoint.port };
 }

@@ -16,7 +16,6 @@ const NULL_PROTOCOL_NAME_MIN_VERSION = 7;
 export const joinGroup = defineHandler({
   request: JoinGroupRequest,
   response: JoinGroupResponse,
-  listeners: ['broker'],
   authorize: ['Read Group'],
   handle({ apiVersion, clientId, clientAddress }, request, broker) {
     const member = { apiVersion, clientId: clientId ?? '', clientHost: `/${clientAddress}` };

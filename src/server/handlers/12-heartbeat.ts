@@ -5,7 +5,6 @@ import { defineHandler } from '../handler.ts';
 export const heartbeat = defineHandler({
   request: HeartbeatRequest,
   response: HeartbeatResponse,
-  listeners: ['broker'],
   authorize: ['Read Group'],
   handle: (_context, request, broker) => broker.groupCoordinator.heartbeat(request),
 });

@@ -11,7 +11,6 @@ const MEMBERS_MIN_VERSION = 3;
 export const leaveGroup = defineHandler({
   request: LeaveGroupRequest,
   response: LeaveGroupResponse,
-  listeners: ['broker'],
   authorize: ['Read Group'],
   handle({ apiVersion }, request, broker) {
     if (apiVersion >= MEMBERS_MIN_VERSION) return broker.groupCoordinator.leaveGroup(request);

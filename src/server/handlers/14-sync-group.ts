@@ -9,7 +9,6 @@ const PROTOCOL_MIN_VERSION = 5;
 export const syncGroup = defineHandler({
   request: SyncGroupRequest,
   response: SyncGroupResponse,
-  listeners: ['broker'],
   authorize: ['Read Group'],
   handle({ apiVersion }, request, broker) {
     if (

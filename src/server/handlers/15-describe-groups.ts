@@ -10,7 +10,6 @@ import { defineHandler } from '../handler.ts';
 export const describeGroups = defineHandler({
   request: DescribeGroupsRequest,
   response: DescribeGroupsResponse,
-  listeners: ['broker'],
   authorize: ['Describe Group'],
   handle({ apiVersion }, request, broker) {
     const groups = broker.groupCoordinator.describeGroups(request.groups, apiVersion);

@@ -5,7 +5,6 @@ import { defineHandler } from '../handler.ts';
 export const listGroups = defineHandler({
   request: ListGroupsRequest,
   response: ListGroupsResponse,
-  listeners: ['broker'],
   authorize: ['Describe Cluster', 'Describe Group'],
   handle: (_context, request, broker) =>
     broker.groupCoordinator.listGroups(request.statesFilter, request.typesFilter),

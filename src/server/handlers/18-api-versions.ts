@@ -1,7 +1,7 @@
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/messages/18-api-versions.ts';
 import { FeatureName, SUPPORTED_FEATURES } from '../../metadata/features.ts';
-import { defineHandler } from '../handler.ts';
+import { defineNodeHandler } from '../handler.ts';
 
 /** What a client may call itself (KIP-511). */
 const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
@@ -11,12 +11,11 @@ const SOFTWARE_NAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/;
  * whose lowest level is 0 (older clients cannot read those); v5 the cluster and node that the client means to reach.
  * A newer version is answered by the router before any handler.
  */
-export const apiVersions = defineHandler({
+export const apiVersions = defineNodeHandler({
   request: ApiVersionsRequest,
   response: ApiVersionsResponse,
-  listeners: ['broker', 'controller'],
   authorize: [],
-  handle({ apiVersion, listenerKind }, request, broker) {
+  handle({ apiVersion }, request, node) {
     if (apiVersion >= 3) {
       const { clientSoftwareName, clientSoftwareVersion } = request;
       if (!SOFTWARE_NAME.test(clientSoftwareName) || !SOFTWARE_NAME.test(clientSoftwareVersion)) {
@@ -26,8 +25,8 @@ export const apiVersions = defineHandler({
         );
       }
     }
-    const wrongCluster = request.clusterId !== null && request.clusterId !== broker.clusterId;
-    const wrongNode = request.nodeId !== -1 && request.nodeId !== broker.nodeId;
+    const wrongCluster = request.clusterId !== null && request.clusterId !== node.clusterId;
+    const wrongNode = request.nodeId !== -1 && request.nodeId !== node.nodeId;
     if (wrongCluster || wrongNode) {
       throw new KafkaError(
         Errors.REBOOTSTRAP_REQUIRED,
@@ -36,19 +35,19 @@ export const apiVersions = defineHandler({
     }
 
     const apiKeys = [];
-    for (const { apiKey, minVersion, maxVersion } of broker.handlers.all(listenerKind)) {
+    for (const { apiKey, minVersion, maxVersion } of node.apis.all()) {
       apiKeys.push({ apiKey, minVersion, maxVersion });
     }
     const supportedFeatures = [];
     for (const [name, { min, max }] of SUPPORTED_FEATURES) {
       if (apiVersion >= 4 || min > 0) supportedFeatures.push({ name, minVersion: min, maxVersion: max });
     }
-    const { features, highestOffset } = broker.metadata();
+    const { features, highestOffset } = node.metadata();
     const finalizedFeatures = [];
     for (const [name, level] of features.finalizedVersions.entries()) {
       finalizedFeatures.push({ name, minVersionLevel: level, maxVersionLevel: level });
     }
-    const kraftLevel = broker.kraftVersion();
+    const kraftLevel = node.kraftVersion();
     if (kraftLevel > 0) {
       finalizedFeatures.push({
         name: FeatureName.KRAFT_VERSION,

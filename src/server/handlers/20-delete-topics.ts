@@ -1,18 +1,17 @@
 import { Errors } from '../../protocol/errors.ts';
 import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../protocol/messages/20-delete-topics.ts';
-import { defineHandler } from '../handler.ts';
+import { defineControllerHandler } from '../handler.ts';
 
 /**
  * DeleteTopics, v0 to v6. v1 the throttle time; v3 TOPIC_DELETION_DISABLED, which was INVALID_REQUEST before; v5 the
  * error message; v6 topics by id.
  */
-export const deleteTopics = defineHandler({
+export const deleteTopics = defineControllerHandler({
   request: DeleteTopicsRequest,
   response: DeleteTopicsResponse,
-  listeners: ['broker', 'controller'],
   authorize: ['Delete Topic', 'Describe Topic'],
-  async handle({ apiVersion }, request, broker) {
-    const responses = await broker.controller.deleteTopics(request);
+  async handle({ apiVersion }, request, { controller }) {
+    const responses = await controller.deleteTopics(request);
     return {
       responses: responses.map(result => ({
         ...result,

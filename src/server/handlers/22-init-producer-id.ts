@@ -13,7 +13,6 @@ import { defineHandler } from '../handler.ts';
 export const initProducerIdHandler = defineHandler({
   request: InitProducerIdRequest,
   response: InitProducerIdResponse,
-  listeners: ['broker'],
   authorize: ['Write TransactionalId', 'IdempotentWrite Cluster'],
   async handle(_context, request, broker) {
     const { transactionalId, producerId, producerEpoch } = request;

@@ -15,7 +15,6 @@ import { defineHandler } from '../handler.ts';
 export const offsetForLeaderEpochHandler = defineHandler({
   request: OffsetForLeaderEpochRequest,
   response: OffsetForLeaderEpochResponse,
-  listeners: ['broker'],
   authorize: ['Describe Topic', 'ClusterAction Cluster'],
   handle: (_context, request, broker) => ({
     topics: request.topics.map(({ topic, partitions }) => ({

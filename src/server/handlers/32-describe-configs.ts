@@ -14,25 +14,24 @@ import {
   DescribeConfigsRequest,
   DescribeConfigsResponse,
 } from '../../protocol/messages/32-describe-configs.ts';
-import type { BrokerServices } from '../broker-services.ts';
 import { failedResources } from '../failed-resources.ts';
-import { defineHandler } from '../handler.ts';
+import { defineNodeHandler } from '../handler.ts';
+import type { NodeServices } from '../node-services.ts';
 
 /**
  * DescribeConfigs, 0 to 4. v0 says only whether a value is the default; v1 says where it comes from, with synonyms; v3
  * type and documentation. Every resource succeeds or fails by itself.
  */
-export const describeConfigs = defineHandler({
+export const describeConfigs = defineNodeHandler({
   request: DescribeConfigsRequest,
   response: DescribeConfigsResponse,
-  listeners: ['broker', 'controller'],
   authorize: ['DescribeConfigs Cluster', 'DescribeConfigs Topic', 'DescribeConfigs Group'],
-  handle({ apiVersion }, request, broker) {
+  handle({ apiVersion }, request, node) {
     const results = request.resources.map(({ resourceType, resourceName, configurationKeys }) => {
       try {
         // An empty list asks for everything too, in Kafka.
         const wanted = configurationKeys?.length ? new Set(configurationKeys) : undefined;
-        const configs = describeResource(broker, resourceType, resourceName)
+        const configs = describeResource(node, resourceType, resourceName)
           .filter(config => wanted?.has(config.name) ?? true)
           .map(config => ({
             name: config.name,
@@ -64,9 +63,9 @@ export const describeConfigs = defineHandler({
   }),
 });
 
-function describeResource(broker: BrokerServices, type: number, name: string): DescribedConfig[] {
-  const { topics, configs } = broker.metadata();
-  const config = broker.controller.brokerConfig();
+function describeResource(node: NodeServices, type: number, name: string): DescribedConfig[] {
+  const { topics, configs } = node.metadata();
+  const { config } = node;
   const invalid = (text: string): KafkaError => new KafkaError(Errors.INVALID_REQUEST, text);
   switch (type) {
     case ConfigResourceType.TOPIC: {
@@ -79,8 +78,8 @@ function describeResource(broker: BrokerServices, type: number, name: string): D
     }
     case ConfigResourceType.BROKER:
       if (name === '') return describeDefaultBrokerConfigs(configs.defaultBroker());
-      if (name === String(broker.nodeId)) return describeBrokerConfigs(config);
-      throw invalid(`this is broker ${broker.nodeId}: it knows its own configuration, not that of '${name}'`);
+      if (name === String(node.nodeId)) return describeBrokerConfigs(config);
+      throw invalid(`this is broker ${node.nodeId}: it knows its own configuration, not that of '${name}'`);
     case ConfigResourceType.BROKER_LOGGER:
       throw invalid('this broker has no loggers that can be described or changed');
     case ConfigResourceType.CLIENT_METRICS:

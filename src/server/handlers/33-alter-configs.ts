@@ -1,17 +1,16 @@
 import { AlterConfigsRequest, AlterConfigsResponse } from '../../protocol/messages/33-alter-configs.ts';
 import { failedResources } from '../failed-resources.ts';
-import { defineHandler } from '../handler.ts';
+import { defineControllerHandler } from '../handler.ts';
 
 /**
  * AlterConfigs, 0 to 2: replaces the whole configuration of a resource. Clients of today use IncrementalAlterConfigs.
  */
-export const alterConfigs = defineHandler({
+export const alterConfigs = defineControllerHandler({
   request: AlterConfigsRequest,
   response: AlterConfigsResponse,
-  listeners: ['broker', 'controller'],
   authorize: ['AlterConfigs Cluster', 'AlterConfigs Topic', 'AlterConfigs Group'],
-  async handle(_context, request, broker) {
-    return { responses: await broker.controller.legacyAlterConfigs(request) };
+  async handle(_context, request, { controller }) {
+    return { responses: await controller.legacyAlterConfigs(request) };
   },
   failure: ({ resources }, errorCode, errorMessage) => ({
     responses: failedResources(resources, errorCode, errorMessage),

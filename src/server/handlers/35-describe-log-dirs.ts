@@ -13,7 +13,6 @@ import { defineHandler } from '../handler.ts';
 export const describeLogDirs = defineHandler({
   request: DescribeLogDirsRequest,
   response: DescribeLogDirsResponse,
-  listeners: ['broker'],
   authorize: ['Describe Cluster'],
   handle(_context, request, broker) {
     const wanted =

@@ -5,7 +5,6 @@ import { defineHandler } from '../handler.ts';
 export const deleteGroups = defineHandler({
   request: DeleteGroupsRequest,
   response: DeleteGroupsResponse,
-  listeners: ['broker'],
   authorize: ['Delete Group'],
   handle: (_context, request, broker) =>
     broker.groupCoordinator.deleteGroups(request.groupsNames).then(results => ({ results })),

@@ -3,16 +3,15 @@ import {
   IncrementalAlterConfigsResponse,
 } from '../../protocol/messages/44-incremental-alter-configs.ts';
 import { failedResources } from '../failed-resources.ts';
-import { defineHandler } from '../handler.ts';
+import { defineControllerHandler } from '../handler.ts';
 
 /** IncrementalAlterConfigs, 0 and 1 (flexible): sets, deletes, appends to and subtracts from single keys. */
-export const incrementalAlterConfigs = defineHandler({
+export const incrementalAlterConfigs = defineControllerHandler({
   request: IncrementalAlterConfigsRequest,
   response: IncrementalAlterConfigsResponse,
-  listeners: ['broker', 'controller'],
   authorize: ['AlterConfigs Cluster', 'AlterConfigs Topic', 'AlterConfigs Group'],
-  async handle(_context, request, broker) {
-    return { responses: await broker.controller.incrementalAlterConfigs(request) };
+  async handle(_context, request, { controller }) {
+    return { responses: await controller.incrementalAlterConfigs(request) };
   },
   failure: ({ resources }, errorCode, errorMessage) => ({
     responses: failedResources(resources, errorCode, errorMessage),

@@ -6,7 +6,6 @@ import { defineHandler } from '../handler.ts';
 export const offsetDelete = defineHandler({
   request: OffsetDeleteRequest,
   response: OffsetDeleteResponse,
-  listeners: ['broker'],
   authorize: ['Delete Group', 'Read Topic'],
   handle(_context, request, broker) {
     const { topics } = broker.metadata();

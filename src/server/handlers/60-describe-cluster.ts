@@ -5,17 +5,19 @@ import {
   DescribeClusterResponse,
 } from '../../protocol/messages/60-describe-cluster.ts';
 import { CLUSTER_OPERATIONS } from '../authorized-operations.ts';
-import { defineHandler } from '../handler.ts';
+import { defineNodeHandler, type RequestContext } from '../handler.ts';
+import type { NodeServices } from '../node-services.ts';
+import { endpointForClient } from '../partition-metadata.ts';
 
 const EndpointType = { BROKER: 1, CONTROLLER: 2 } as const;
 
 /** DescribeCluster, 0 to 2. v1 asks for brokers or controllers (KIP-919); v2 for fenced brokers too (KIP-1073). */
-export const describeCluster = defineHandler({
+export const describeCluster = defineNodeHandler({
   request: DescribeClusterRequest,
   response: DescribeClusterResponse,
-  listeners: ['broker', 'controller'],
   authorize: ['Describe Cluster'],
-  handle({ apiVersion, listenerKind, listenerName }, request, broker) {
+  handle(context, request, node) {
+    const { apiVersion, listenerKind, listenerName } = context;
     const served = listenerKind === 'broker' ? EndpointType.BROKER : EndpointType.CONTROLLER;
     const { endpointType } = request;
     if (endpointType !== served) {
@@ -28,15 +30,17 @@ export const describeCluster = defineHandler({
           : `there is no endpoint type ${endpointType}`,
       };
     }
-    const image = broker.metadata();
+    const image = node.metadata();
     const brokers =
       listenerKind === 'broker'
-        ? brokersOf(image, listenerName, request.includeFencedBrokers)
+        ? brokersOf(image, context, node, request.includeFencedBrokers)
         : controllersOf(image, listenerName);
-    const wantedController = listenerKind === 'broker' ? broker.nodeId : (broker.activeControllerId() ?? -1);
+    // Brokers pass on what the controller must decide: any of them may be called the controller.
+    const wantedController =
+      listenerKind === 'broker' ? anyOf(brokers, node) : (node.quorum.leaderAndEpoch().leaderId ?? -1);
     return {
       endpointType: served,
-      clusterId: broker.clusterId,
+      clusterId: node.clusterId,
       controllerId: brokers.some(node => node.brokerId === wantedController) ? wantedController : -1,
       brokers,
       ...(request.includeClusterAuthorizedOperations
@@ -46,15 +50,26 @@ export const describeCluster = defineHandler({
   },
 });
 
-function brokersOf({ cluster }: MetadataImage, listenerName: string, withFenced: boolean) {
+function brokersOf(
+  { cluster }: MetadataImage,
+  context: RequestContext,
+  node: NodeServices,
+  withFenced: boolean,
+) {
   const nodes = [];
   for (const broker of cluster.brokers.values()) {
-    const endpoint = broker.listeners.get(listenerName);
-    if (endpoint === undefined || (broker.fenced && !withFenced)) continue;
+    if (broker.fenced && !withFenced) continue;
+    const endpoint = endpointForClient(node, context, broker) ?? broker.listeners.get(context.listenerName);
+    if (endpoint === undefined) continue;
     const { host, port } = endpoint;
     nodes.push({ brokerId: broker.id, host, port, rack: broker.rack, isFenced: broker.fenced });
   }
   return nodes.sort((a, b) => a.brokerId - b.brokerId);
+}
+
+function anyOf(brokers: readonly { brokerId: number; isFenced: boolean }[], node: NodeServices): number {
+  const usable = brokers.filter(each => !each.isFenced);
+  return usable.length === 0 ? -1 : usable[node.runtime.random.below(usable.length)]!.brokerId;
 }
 
 function controllersOf({ cluster }: MetadataImage, listenerName: string) {

@@ -23,7 +23,6 @@ const ALL_TYPES: readonly number[] = [
 export const listConfigResources = defineHandler({
   request: ListConfigResourcesRequest,
   response: ListConfigResourcesResponse,
-  listeners: ['broker'],
   authorize: ['DescribeConfigs Cluster'],
   handle({ apiVersion }, request, broker) {
     const asked = apiVersion === 0 ? [ConfigResourceType.CLIENT_METRICS] : request.resourceTypes;

@@ -20,7 +20,6 @@ type TopicResponse = NonNullable<Input<typeof DescribeTopicPartitionsResponse>['
 export const describeTopicPartitions = defineHandler({
   request: DescribeTopicPartitionsRequest,
   response: DescribeTopicPartitionsResponse,
-  listeners: ['broker'],
   authorize: ['Describe Topic'],
   handle({ listenerName }, request, broker) {
     const { cursor } = request;

@@ -1,6 +1,10 @@
-import type { Handler } from '../handler.ts';
+import type { BrokerServices } from '../broker-services.ts';
+import type { ControllerServices } from '../controller-services.ts';
+import { forwarded, type Handler } from '../handler.ts';
+import { HandlerTable } from '../handler-table.ts';
 import { produceHandler } from './00-produce.ts';
 import { fetchHandler } from './01-fetch.ts';
+import { fetchMetadataLog } from './01-fetch-metadata-log.ts';
 import { listOffsetsHandler } from './02-list-offsets.ts';
 import { metadata } from './03-metadata.ts';
 import { offsetCommit } from './08-offset-commit.ts';
@@ -22,14 +26,53 @@ import { alterConfigs } from './33-alter-configs.ts';
 import { describeLogDirs } from './35-describe-log-dirs.ts';
 import { createPartitions } from './37-create-partitions.ts';
 import { deleteGroups } from './42-delete-groups.ts';
+import { electLeaders } from './43-elect-leaders.ts';
 import { incrementalAlterConfigs } from './44-incremental-alter-configs.ts';
+import { alterPartitionReassignments } from './45-alter-partition-reassignments.ts';
+import { listPartitionReassignments } from './46-list-partition-reassignments.ts';
 import { offsetDelete } from './47-offset-delete.ts';
+import { vote } from './52-vote.ts';
+import { beginQuorumEpoch } from './53-begin-quorum-epoch.ts';
+import { endQuorumEpoch } from './54-end-quorum-epoch.ts';
+import { describeQuorum } from './55-describe-quorum.ts';
+import { alterPartition } from './56-alter-partition.ts';
+import { updateFeatures } from './57-update-features.ts';
+import { envelopeHandler } from './58-envelope.ts';
+import { fetchSnapshot } from './59-fetch-snapshot.ts';
 import { describeCluster } from './60-describe-cluster.ts';
+import { brokerRegistration } from './62-broker-registration.ts';
+import { brokerHeartbeat } from './63-broker-heartbeat.ts';
+import { unregisterBroker } from './64-unregister-broker.ts';
+import { allocateProducerIds } from './67-allocate-producer-ids.ts';
+import { controllerRegistration } from './70-controller-registration.ts';
+import { assignReplicasToDirs } from './73-assign-replicas-to-dirs.ts';
 import { listConfigResources } from './74-list-config-resources.ts';
 import { describeTopicPartitions } from './75-describe-topic-partitions.ts';
+import { addRaftVoter } from './80-add-raft-voter.ts';
+import { removeRaftVoter } from './81-remove-raft-voter.ts';
+import { updateRaftVoter } from './82-update-raft-voter.ts';
+import { unregisterController } from './94-unregister-controller.ts';
 
-/** Every API that this broker serves. An API is advertised by being in this list, and only then. */
-export const allHandlers: readonly Handler[] = [
+/** What the active controller decides. Clients may send it to any broker, which passes it on. */
+const forwardable: readonly Handler<ControllerServices>[] = [
+  createTopics,
+  deleteTopics,
+  alterConfigs,
+  createPartitions,
+  electLeaders,
+  incrementalAlterConfigs,
+  alterPartitionReassignments,
+  listPartitionReassignments,
+  describeQuorum,
+  updateFeatures,
+  unregisterBroker,
+  addRaftVoter,
+  removeRaftVoter,
+  unregisterController,
+];
+
+/** Every API of broker listeners. An API is advertised by being in this list, and only then. */
+export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   produceHandler,
   fetchHandler,
   listOffsetsHandler,
@@ -44,18 +87,35 @@ export const allHandlers: readonly Handler[] = [
   describeGroups,
   listGroups,
   apiVersions,
-  createTopics,
-  deleteTopics,
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
   describeConfigs,
-  alterConfigs,
   describeLogDirs,
-  createPartitions,
   deleteGroups,
-  incrementalAlterConfigs,
   offsetDelete,
   describeCluster,
   listConfigResources,
   describeTopicPartitions,
+  ...forwardable.map(forwarded),
+];
+
+/** Every API of controller listeners, likewise. */
+export const controllerHandlers: readonly Handler<ControllerServices>[] = [
+  fetchMetadataLog,
+  apiVersions,
+  describeConfigs,
+  vote,
+  beginQuorumEpoch,
+  endQuorumEpoch,
+  alterPartition,
+  envelopeHandler(new HandlerTable(forwardable)),
+  fetchSnapshot,
+  describeCluster,
+  brokerRegistration,
+  brokerHeartbeat,
+  allocateProducerIds,
+  controllerRegistration,
+  assignReplicasToDirs,
+  updateRaftVoter,
+  ...forwardable,
 ];

@@ -1,4 +1,4 @@
-import { randomUuid } from '../../../src/base/uuid.ts';
+import { randomUuid, type Uuid } from '../../../src/base/uuid.ts';
 import { loadKafkaConfig } from '../../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../../src/config/kafka-config.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
@@ -39,6 +39,7 @@ export class ControllerHarness {
   readonly quorum: FakeQuorum;
   readonly loader: MetadataLoader;
   readonly controller: QuorumController;
+  private readonly directories = new Map<number, Uuid>();
 
   constructor(
     options: {
@@ -78,6 +79,39 @@ export class ControllerHarness {
     return epoch;
   }
 
+  /** The one log directory of a broker, the same in each of its lives. */
+  directoryOf(brokerId: number): Uuid {
+    let directory = this.directories.get(brokerId);
+    if (directory === undefined) {
+      directory = randomUuid(size => this.clock.runtime.random.bytes(size));
+      this.directories.set(brokerId, directory);
+    }
+    return directory;
+  }
+
+  /** The broker's next life begins with an empty directory. */
+  wipe(brokerId: number): void {
+    this.directories.delete(brokerId);
+  }
+
+  /** With the defaults of the cluster. */
+  async createTopics(...names: string[]): Promise<void> {
+    const topics = names.map(name => ({
+      name,
+      numPartitions: -1,
+      replicationFactor: -1,
+      assignments: [],
+      configs: [],
+    }));
+    await this.controller.createTopics({ topics, timeoutMs: 1000, validateOnly: false });
+  }
+
+  /** As if this node's process had begun anew and led again: it has heard of nobody. */
+  restartController(): void {
+    this.quorum.elect(2);
+    this.quorum.elect(1);
+  }
+
   registration(
     brokerId: number,
     changes: Partial<BrokerRegistrationRequest> = {},
@@ -95,7 +129,7 @@ export class ControllerHarness {
       })),
       rack: null,
       isMigratingZkBroker: false,
-      logDirs: [randomUuid(random)],
+      logDirs: [this.directoryOf(brokerId)],
       previousBrokerEpoch: -1,
       ...changes,
     };

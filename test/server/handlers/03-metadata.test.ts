@@ -8,7 +8,7 @@ import type { Input } from '../../../src/protocol/schema.ts';
 import type { BrokerServices } from '../../../src/server/broker-services.ts';
 import { metadata } from '../../../src/server/handlers/03-metadata.ts';
 import { broker, ORDERS_ID, partition, topic } from './cluster-image.ts';
-import { ask, imageOf } from './handler-harness.ts';
+import { ask, imageOf, LOCAL_ADDRESS } from './handler-harness.ts';
 
 const VERSIONS = Array.from({ length: 14 }, (_, version) => version);
 const OTHER_ID = 'b3RoZXJvdGhlcm90aGVybw';
@@ -16,12 +16,14 @@ const OTHER_ID = 'b3RoZXJvdGhlcm90aGVybw';
 let image: MetadataImage;
 let created: string[][];
 let autoCreate: boolean;
+let advertisesDialledAddress: boolean;
 
 async function request(version: number, body: Input<typeof MetadataRequest>, listener?: string) {
   const services = {
     clusterId: 'cluster',
     runtime: { random: { below: () => 0 } },
-    config: { boolean: () => autoCreate },
+    nodeId: 2,
+    config: { boolean: () => autoCreate, advertisesDialledAddress },
     metadata: () => image,
     autoCreateTopics: (names: readonly string[]) => void created.push([...names]),
   } as unknown as BrokerServices;
@@ -32,6 +34,7 @@ async function request(version: number, body: Input<typeof MetadataRequest>, lis
 beforeEach(() => {
   created = [];
   autoCreate = true;
+  advertisesDialledAddress = false;
   image = imageOf(
     broker(1, { rack: 'r1' }),
     broker(2),
@@ -44,6 +47,15 @@ beforeEach(() => {
 });
 
 describe('Metadata', () => {
+  test('with advertised.listeners=auto this broker is where the client dialled it, others where they say', async () => {
+    advertisesDialledAddress = true;
+    const { brokers } = await request(9, { topics: [] });
+    expect(brokers).toMatchObject([
+      { nodeId: 1, host: 'host1', port: 9001 },
+      { nodeId: 2, ...LOCAL_ADDRESS },
+    ]);
+  });
+
   test.each(VERSIONS)('version %i tells of brokers, topics and partitions', async version => {
     const answer = await request(version, { topics: [{ name: 'orders' }] });
     expect(answer.brokers).toHaveLength(2);

@@ -9,7 +9,9 @@ import {
 import type { Input } from '../../../src/protocol/schema.ts';
 import { describeCluster } from '../../../src/server/handlers/60-describe-cluster.ts';
 import { broker } from './cluster-image.ts';
-import { ask, imageOf } from './handler-harness.ts';
+import type { NodeServices } from '../../../src/server/node-services.ts';
+import type { QuorumAccess } from '../../../src/server/quorum-access.ts';
+import { ask, imageOf, LOCAL_ADDRESS } from './handler-harness.ts';
 
 const image = imageOf(
   broker(1, { rack: 'r' }),
@@ -24,12 +26,22 @@ const image = imageOf(
   }),
 );
 
+let advertisesDialledAddress = false;
+
 async function request(
   version: number,
   body: Input<typeof DescribeClusterRequest> = {},
   kind: 'broker' | 'controller' = 'broker',
 ) {
-  const services = { metadata: () => image, clusterId: 'cluster', nodeId: 1, activeControllerId: () => 7 };
+  const quorum = { leaderAndEpoch: () => ({ leaderId: 7, epoch: 1 }) } as unknown as QuorumAccess;
+  const services = {
+    runtime: { random: { below: () => 0 } },
+    config: { advertisesDialledAddress },
+    metadata: () => image,
+    clusterId: 'cluster',
+    nodeId: 1,
+    quorum,
+  } as unknown as NodeServices;
   const messages = [DescribeClusterRequest, DescribeClusterResponse] as const;
   return (await ask(describeCluster, services, messages, version, body, { name: 'PLAINTEXT', kind }))!;
 }
@@ -49,6 +61,14 @@ describe('DescribeCluster', () => {
       [2, true],
     ]);
     expect(answer.clusterAuthorizedOperations).toBe(0b1_1111_1010_0000);
+  });
+
+  test('with advertised.listeners=auto this broker is where the client dialled it', async () => {
+    advertisesDialledAddress = true;
+    const { brokers } = await request(2, { includeFencedBrokers: true });
+    advertisesDialledAddress = false;
+    expect(brokers[0]).toMatchObject({ brokerId: 1, ...LOCAL_ADDRESS });
+    expect(brokers[1]).toMatchObject({ brokerId: 2, host: 'host2' });
   });
 
   test('an endpoint answers only for its own kind', async () => {

@@ -29,6 +29,7 @@ import {
   ListConfigResourcesResponse,
 } from '../../../src/protocol/messages/74-list-config-resources.ts';
 import type { BrokerServices } from '../../../src/server/broker-services.ts';
+import type { ControllerServices } from '../../../src/server/controller-services.ts';
 import { createTopics } from '../../../src/server/handlers/19-create-topics.ts';
 import { deleteTopics } from '../../../src/server/handlers/20-delete-topics.ts';
 import { describeConfigs } from '../../../src/server/handlers/32-describe-configs.ts';
@@ -50,12 +51,19 @@ const LIST = [ListConfigResourcesRequest, ListConfigResourcesResponse] as const;
 const versions = (last: number): number[] => Array.from({ length: last + 1 }, (_, version) => version);
 
 describe('the APIs of the controller', () => {
-  let broker: Partial<BrokerServices>;
+  let broker: Partial<ControllerServices & BrokerServices>;
   let harness: ControllerHarness;
 
   beforeEach(async () => {
     harness = await ControllerHarness.started([1], { config: { 'ssl.keystore.password': 'hunter2' } });
-    broker = { nodeId: 1, controller: harness.controller, metadata: () => harness.loader.image() };
+    broker = {
+      nodeId: 1,
+      controller: harness.controller,
+      metadata: () => harness.loader.image(),
+      get config() {
+        return harness.controller.brokerConfig();
+      },
+    };
   });
 
   const create = (version: number, name: string) => {
@@ -147,7 +155,14 @@ describe('the APIs of the controller', () => {
 
   it('refuse deletion with INVALID_REQUEST to clients that know no better code', async () => {
     harness = await ControllerHarness.started([1], { config: { 'delete.topic.enable': 'false' } });
-    broker = { nodeId: 1, controller: harness.controller, metadata: () => harness.loader.image() };
+    broker = {
+      nodeId: 1,
+      controller: harness.controller,
+      metadata: () => harness.loader.image(),
+      get config() {
+        return harness.controller.brokerConfig();
+      },
+    };
     const codes = [];
     for (const version of versions(5)) {
       const answer = await ask(deleteTopics, broker, DELETE, version, { topicNames: ['a'], timeoutMs: 1000 });

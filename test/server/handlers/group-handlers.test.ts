@@ -64,7 +64,7 @@ class Server {
   }
 
   /** The answer to a request, both as they come off the wire in that version. */
-  async ask(handler: Handler, apiVersion: number, request: object): Promise<Wire> {
+  async ask(handler: Handler<BrokerServices>, apiVersion: number, request: object): Promise<Wire> {
     const context = {
       apiVersion,
       clientId: 'c',
@@ -80,14 +80,14 @@ class Server {
   }
 }
 
-function through(message: Handler['request'], version: number, value: object): Wire {
+function through(message: Handler<BrokerServices>['request'], version: number, value: object): Wire {
   const codec = codecOf(message, version);
   const writer = new ByteWriter();
   codec.encode(writer, value);
   return codec.decode(new ByteReader(writer.concat()));
 }
 
-function versions(handler: Handler, from = handler.minVersion): number[] {
+function versions(handler: Handler<BrokerServices>, from = handler.minVersion): number[] {
   return Array.from({ length: handler.maxVersion - from + 1 }, (_, i) => from + i);
 }
 

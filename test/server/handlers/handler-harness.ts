@@ -5,7 +5,6 @@ import { ByteReader } from '../../../src/base/byte-reader.ts';
 import { LimitedLogger, MemoryLogger } from '../../../src/base/logger.ts';
 import { codecOf } from '../../../src/protocol/codec.ts';
 import { type Infer, type Input, inVersions, type Message } from '../../../src/protocol/schema.ts';
-import type { BrokerServices } from '../../../src/server/broker-services.ts';
 import type { Handler, ListenerKind } from '../../../src/server/handler.ts';
 import { HandlerTable } from '../../../src/server/handler-table.ts';
 import { RequestRouter } from '../../../src/server/request-router.ts';
@@ -22,10 +21,13 @@ export function imageOf(...records: MetadataRecord[]): MetadataImage {
   });
 }
 
+/** Where the client of {@link ask} has dialled the node. */
+export const LOCAL_ADDRESS = { host: '10.0.0.200', port: 19092 };
+
 /** Sends one request through the router, as bytes, and decodes what comes back; `undefined` for a closed connection. */
-export async function ask<Q extends Message, A extends Message>(
-  handler: Handler,
-  broker: Partial<BrokerServices>,
+export async function ask<Services, Q extends Message, A extends Message>(
+  handler: Handler<Services>,
+  partialServices: Partial<Services>,
   [request, response]: readonly [Q, A],
   version: number,
   body: Input<Q>,
@@ -33,7 +35,7 @@ export async function ask<Q extends Message, A extends Message>(
 ): Promise<Infer<A> | undefined> {
   const table = new HandlerTable([handler]);
   const logger = new MemoryLogger();
-  const services = { handlers: table, ...broker } as BrokerServices;
+  const services = { apis: table, ...partialServices } as Services;
   const router = new RequestRouter(table, services, new LimitedLogger(logger, () => 0, 1));
   const routed = router.decode(
     requestFrame(request, version, body).subarray(4),
@@ -42,6 +44,7 @@ export async function ask<Q extends Message, A extends Message>(
       listenerName: listener.name,
       listenerKind: listener.kind,
       clientAddress: '10.0.0.1',
+      localAddress: LOCAL_ADDRESS,
       connectionId: 'c',
     },
     0,

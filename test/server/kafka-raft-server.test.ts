@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { MemoryLogger, silentLogger } from '../../src/base/logger.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import { LockedError } from '../../src/runtime/runtime.ts';
-import { BrokerServer } from '../../src/server/broker-server.ts';
+import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
 import { TestBroker } from '../support/test-broker.ts';
 
 let broker: TestBroker;
@@ -19,14 +19,14 @@ function client(): Kafka {
   return new Kafka({ clientId: 'test', brokers: [broker.bootstrap], logLevel: logLevel.NOTHING });
 }
 
-describe('BrokerServer', () => {
+describe('KafkaRaftServer', () => {
   test('starts on fresh storage, registers and is let in', async () => {
     const logger = new MemoryLogger();
     broker = await TestBroker.start({ logger });
     const registration = broker.services.metadata().cluster.broker(1);
     expect(registration?.fenced).toBe(false);
     expect(registration?.listeners.get('PLAINTEXT')?.port).toBe(broker.port);
-    expect(broker.services.activeControllerId()).toBe(1);
+    expect(broker.services.quorum.leaderAndEpoch().leaderId).toBe(1);
     expect(logger.messages('error')).toEqual([]);
     expect(logger.messages('warn')).toEqual([]);
   });
@@ -82,7 +82,7 @@ describe('BrokerServer', () => {
 
   test('a directory that another process holds is not started on', async () => {
     broker = await TestBroker.start();
-    const second = new BrokerServer(new NodeRuntime(), broker.config, silentLogger);
+    const second = new KafkaRaftServer(new NodeRuntime(), broker.config, silentLogger);
     await expect(second.start()).rejects.toThrow(LockedError);
     // The first one goes on.
     const admin = client().admin();

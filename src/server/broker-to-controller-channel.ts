@@ -1,0 +1,145 @@
+import type { Logger } from '../base/logger.ts';
+import type { Api, HostAndPort, NetworkClient } from '../client/network-client.ts';
+import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
+import type { Infer, Input, Message } from '../protocol/schema.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { QuorumAccess } from './quorum-access.ts';
+
+export interface ChannelSendOptions {
+  /** All attempts together, ms. */
+  readonly timeoutMs: number;
+  /** Where a later version means something that the caller does not do. The last stable one if left out. */
+  readonly maxVersion?: number;
+}
+
+export interface BrokerToControllerChannelOptions {
+  /** Before another attempt while no other leader becomes known, ms. */
+  readonly retryBackoffMs: number;
+  /** An attempt that is not answered in this time is given up, ms; the controller may be somebody else meanwhile. */
+  readonly attemptTimeoutMs: number;
+}
+
+/** What attempts ended with that another one may do better than. */
+const RETRIABLE: ReadonlySet<number> = new Set([
+  Errors.NOT_CONTROLLER,
+  Errors.NETWORK_EXCEPTION,
+  Errors.REQUEST_TIMED_OUT,
+]);
+
+/**
+ * Requests of this node to whoever is the active controller. It asks the quorum who that is before each attempt, and
+ * tries again after NOT_CONTROLLER, a lost connection or an attempt without an answer: a request may take effect more
+ * than once, as with Kafka's own channel, and those who use it send what may be repeated.
+ */
+export class BrokerToControllerChannel {
+  private readonly runtime: Runtime;
+  private readonly logger: Logger;
+  private readonly client: NetworkClient;
+  private readonly quorum: QuorumAccess;
+  private readonly options: BrokerToControllerChannelOptions;
+  private readonly waiting = new Set<() => void>();
+  private readonly unsubscribe: () => void;
+  /** Of the last attempt. */
+  private asked: HostAndPort | undefined;
+  private closed = false;
+
+  constructor(
+    runtime: Runtime,
+    logger: Logger,
+    client: NetworkClient,
+    quorum: QuorumAccess,
+    options: BrokerToControllerChannelOptions,
+  ) {
+    this.runtime = runtime;
+    this.logger = logger.child('controller-channel');
+    this.client = client;
+    this.quorum = quorum;
+    this.options = options;
+    this.unsubscribe = quorum.onLeaderChange(() => this.leaderChanged());
+  }
+
+  /**
+   * Gives the answer, whatever error code it has except NOT_CONTROLLER in its top-level field. Rejects with
+   * `KafkaError`: REQUEST_TIMED_OUT when no controller has answered in time, with what went wrong last;
+   * UNSUPPORTED_VERSION; BROKER_NOT_AVAILABLE when this node stops.
+   */
+  async send<Req extends Message, Res extends Message>(
+    api: Api<Req, Res>,
+    body: Input<Req> | ((version: number) => Input<Req>),
+    { timeoutMs, maxVersion }: ChannelSendOptions,
+  ): Promise<Infer<Res>> {
+    const { clock } = this.runtime;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
+    let problem = 'no node is known to lead the quorum';
+    for (;;) {
+      if (this.closed) throw new KafkaError(Errors.BROKER_NOT_AVAILABLE, 'this node stops');
+      const leftMs = deadlineMs - clock.monotonicMs();
+      if (leftMs <= 0) {
+        throw new KafkaError(
+          Errors.REQUEST_TIMED_OUT,
+          `no active controller answered ${api.request.name} within ${timeoutMs} ms: ${problem}`,
+        );
+      }
+      const endpoint = this.quorum.leaderEndpoint();
+      if (endpoint !== undefined) {
+        const { id, host, port } = endpoint;
+        this.asked = { host, port };
+        try {
+          const answer = await this.client.send({ host, port }, api, body, {
+            timeoutMs: Math.min(leftMs, this.options.attemptTimeoutMs),
+            ...(maxVersion === undefined ? {} : { maxVersion }),
+          });
+          if (topLevelErrorCode(answer) !== Errors.NOT_CONTROLLER) return answer;
+          problem = `node ${id} is not the active controller`;
+        } catch (error) {
+          if (!(error instanceof KafkaError) || !RETRIABLE.has(error.code)) throw error;
+          problem = `node ${id}: ${error.message} (${errorName(error.code)})`;
+        }
+        this.logger.debug('asking the controller again', { api: api.request.name, problem });
+      }
+      await this.pause(Math.min(this.options.retryBackoffMs, deadlineMs - clock.monotonicMs()));
+    }
+  }
+
+  /** Requests on their way are rejected with BROKER_NOT_AVAILABLE. */
+  close(): void {
+    this.closed = true;
+    this.unsubscribe();
+    this.client.close();
+    this.wake();
+  }
+
+  /** Resolves after `delayMs`, or when another leader is known. */
+  private pause(delayMs: number): Promise<void> {
+    if (delayMs <= 0 || this.closed) return Promise.resolve();
+    return new Promise(resolve => {
+      const done = (): void => {
+        timer.cancel();
+        this.waiting.delete(done);
+        resolve();
+      };
+      const timer = this.runtime.timers.after(delayMs, done);
+      this.waiting.add(done);
+    });
+  }
+
+  /** An attempt at a controller that is one no more need not wait for its time to be over: it may be frozen. */
+  private leaderChanged(): void {
+    const endpoint = this.quorum.leaderEndpoint();
+    const { asked } = this;
+    if (endpoint === undefined) return;
+    if (asked !== undefined && (asked.host !== endpoint.host || asked.port !== endpoint.port)) {
+      this.asked = undefined;
+      this.client.disconnect(asked);
+    }
+    this.wake();
+  }
+
+  private wake(): void {
+    for (const done of [...this.waiting]) done();
+  }
+}
+
+function topLevelErrorCode(answer: object): unknown {
+  return 'errorCode' in answer ? answer.errorCode : undefined;
+}

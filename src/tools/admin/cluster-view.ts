@@ -1,0 +1,65 @@
+import { KafkaError } from '../../protocol/errors.ts';
+import {
+  type AdminClient,
+  type BrokerDescription,
+  type PartitionDescription,
+  partitionName,
+} from './admin-client.ts';
+import type { PlannedBroker, PlannedPartition } from './placement.ts';
+
+/** What a tool has read of a cluster at one moment. */
+export interface ClusterView {
+  readonly clusterId: string;
+  readonly brokers: readonly BrokerDescription[];
+  readonly partitions: readonly PartitionDescription[];
+  /** By broker id and {@link partitionName}, bytes; without the brokers that did not answer. */
+  readonly sizes: ReadonlyMap<number, ReadonlyMap<string, number>>;
+}
+
+export async function readCluster(admin: AdminClient): Promise<ClusterView> {
+  const { clusterId, brokers } = await admin.describeCluster();
+  const partitions = await admin.partitions();
+  const sizes = new Map<number, ReadonlyMap<string, number>>();
+  for (const broker of brokers) {
+    if (broker.fenced) continue;
+    try {
+      sizes.set(broker.id, await admin.replicaSizes(broker));
+    } catch (error) {
+      // Plans and tables can do without: sizes only say which of two equal moves is cheaper.
+      if (!(error instanceof KafkaError)) throw error;
+    }
+  }
+  return { clusterId, brokers, partitions, sizes };
+}
+
+/** Brokers that may take replicas: the ones that run. */
+export function runningBrokers({ brokers }: ClusterView): PlannedBroker[] {
+  return brokers.filter(({ fenced }) => !fenced).map(({ id, rack }) => ({ id, rack }));
+}
+
+/** Partitions as the planner wants them: a replica is as large as the one of the leader. */
+export function plannedPartitions({ partitions, sizes }: ClusterView): PlannedPartition[] {
+  return partitions.map(({ topic, partition, leader, replicas }) => ({
+    topic,
+    partition,
+    replicas,
+    bytes: sizes.get(leader)?.get(partitionName(topic, partition)) ?? 0,
+  }));
+}
+
+/** What a broker holds. */
+export interface BrokerLoad {
+  readonly replicas: number;
+  /** Partitions whose first replica it has. */
+  readonly preferred: number;
+  readonly bytes: number;
+}
+
+export function loadOf(broker: number, partitions: readonly PlannedPartition[]): BrokerLoad {
+  const held = partitions.filter(({ replicas }) => replicas.includes(broker));
+  return {
+    replicas: held.length,
+    preferred: held.filter(({ replicas }) => replicas[0] === broker).length,
+    bytes: held.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}

@@ -1,0 +1,118 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { MalformedError } from '../../src/base/byte-reader.ts';
+import { Errors, KafkaError } from '../../src/protocol/errors.ts';
+import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../src/protocol/messages/20-delete-topics.ts';
+import type { EnvelopeRequest } from '../../src/protocol/messages/58-envelope.ts';
+import type { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
+import type { ControllerServices } from '../../src/server/controller-services.ts';
+import { ForwardingManager } from '../../src/server/forwarding-manager.ts';
+import { defineControllerHandler, type RequestContext } from '../../src/server/handler.ts';
+import { deserializePrincipal } from '../../src/server/kafka-principal.ts';
+import { encodeResponse } from '../../src/server/request-codec.ts';
+
+const REQUEST = { topicNames: ['orders'], timeoutMs: 1234 };
+const ANSWER = { responses: [{ name: 'orders', errorCode: 0 }] };
+
+let sent: { body: EnvelopeRequest; timeoutMs: number }[];
+let reply: { errorCode: number; responseData: Buffer | null };
+let isActive: boolean;
+let decide: () => Promise<typeof ANSWER>;
+let decided: RequestContext[];
+
+const handler = defineControllerHandler({
+  request: DeleteTopicsRequest,
+  response: DeleteTopicsResponse,
+  authorize: [],
+  handle(context) {
+    decided.push(context);
+    return decide();
+  },
+});
+const context = {
+  apiKey: 20,
+  apiVersion: 4,
+  correlationId: 9,
+  principal: 'User:alice',
+  clientAddress: '10.1.2.3',
+  frame: Buffer.from('what the client sent'),
+} as RequestContext;
+const payload = (correlationId: number): Buffer =>
+  Buffer.concat(encodeResponse(handler, 4, correlationId, ANSWER)).subarray(4);
+
+function forward(request: object = REQUEST): Promise<unknown> {
+  const channel = {
+    send: async (_api: unknown, body: EnvelopeRequest, { timeoutMs }: { timeoutMs: number }) => {
+      sent.push({ body, timeoutMs });
+      return reply;
+    },
+  } as unknown as BrokerToControllerChannel;
+  const local = { controller: { isActive: () => isActive } } as unknown as ControllerServices;
+  return new ForwardingManager(channel, local, { defaultTimeoutMs: 30_000 }).forward(
+    context,
+    request,
+    handler,
+  );
+}
+
+beforeEach(() => {
+  sent = [];
+  decided = [];
+  isActive = false;
+  decide = async () => ANSWER;
+  reply = { errorCode: Errors.NONE, responseData: payload(9) };
+});
+
+describe('ForwardingManager', () => {
+  test('sends what the client sent, as whom and from where, and gives the answer back', async () => {
+    expect(await forward()).toMatchObject(ANSWER);
+    const { body, timeoutMs } = sent[0]!;
+    expect(body.requestData).toBe(context.frame);
+    expect(deserializePrincipal(body.requestPrincipal!)).toBe('User:alice');
+    expect(body.clientHostAddress).toEqual(Buffer.from([10, 1, 2, 3]));
+    expect(timeoutMs).toBe(1234);
+    expect(decided).toEqual([]);
+  });
+
+  test('gives a request without a time of its own the default', async () => {
+    await forward({ topicNames: [] });
+    await forward({ ...REQUEST, timeoutMs: 0 });
+    expect(sent.map(each => each.timeoutMs)).toEqual([30_000, 30_000]);
+  });
+
+  test('calls the active controller of its own process', async () => {
+    isActive = true;
+    expect(await forward()).toBe(ANSWER);
+    expect(decided).toEqual([context]);
+    expect(sent).toEqual([]);
+  });
+
+  test('goes on to the next controller when that of its process is active no more', async () => {
+    isActive = true;
+    decide = () => Promise.reject(new KafkaError(Errors.NOT_CONTROLLER));
+    expect(await forward()).toMatchObject(ANSWER);
+    expect(sent).toHaveLength(1);
+  });
+
+  test('an error of the controller of its process is the answer', async () => {
+    isActive = true;
+    decide = () => Promise.reject(new KafkaError(Errors.REQUEST_TIMED_OUT));
+    await expect(forward()).rejects.toMatchObject({ code: Errors.REQUEST_TIMED_OUT });
+    expect(sent).toEqual([]);
+  });
+
+  test.each([
+    [Errors.UNSUPPORTED_VERSION, Errors.UNSUPPORTED_VERSION],
+    [Errors.PRINCIPAL_DESERIALIZATION_FAILURE, Errors.UNKNOWN_SERVER_ERROR],
+    [Errors.CLUSTER_AUTHORIZATION_FAILED, Errors.UNKNOWN_SERVER_ERROR],
+  ])('error %i of the envelope is error %i for the client', async (errorCode, code) => {
+    reply = { errorCode, responseData: null };
+    await expect(forward()).rejects.toMatchObject({ code });
+  });
+
+  test('an answer to another request, or one that is cut, is refused', async () => {
+    reply = { errorCode: Errors.NONE, responseData: payload(10) };
+    await expect(forward()).rejects.toThrow(MalformedError);
+    reply = { errorCode: Errors.NONE, responseData: payload(9).subarray(0, 12) };
+    await expect(forward()).rejects.toThrow(MalformedError);
+  });
+});
