@@ -24,6 +24,7 @@ const MINUTE = 60_000;
 const steps = [
   { name: 'test', limitMinutes: 10, run: limit => command('npm', ['test'], limit) },
   { name: 'lint', limitMinutes: 3, run: limit => command('npm', ['run', 'lint'], limit) },
+  { name: 'simulation', limitMinutes: 20, run: simulate },
   { name: 'every-byte', limitMinutes: 6, run: testEveryByte },
   { name: 'no-compiler', limitMinutes: 5, run: installWithoutCompiler },
   { name: 'current-node', limitMinutes: 6, run: testOnCurrentNode },
@@ -100,6 +101,17 @@ async function installWithoutCompiler(limitMs) {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * 300 seeds of the simulator, and then its canary: a deliberate defect, acks=all answered by the leader alone, that must
+ * be found, or the seeds before it have shown nothing.
+ */
+async function simulate(limitMs) {
+  const run = (...args) => command('npm', ['run', 'simulate', '--', ...args], limitMs);
+  const seeds = await run('--seeds', '1..300');
+  const canary = await run('--seeds', '1..40', '--mutant', 'canary', '--stop-on-failure', '--must-fail', '--json');
+  return { code: seeds.code === 0 ? canary.code : seeds.code, output: seeds.output };
 }
 
 /** A log cut at every byte of its last 64 KiB, where `npm test` takes a part of them. */

@@ -1,0 +1,344 @@
+import type { Uuid } from '../../../src/base/uuid.ts';
+import { Errors, errorName } from '../../../src/protocol/errors.ts';
+import { MetadataRequest, MetadataResponse } from '../../../src/protocol/messages/03-metadata.ts';
+import {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../../../src/protocol/messages/19-create-topics.ts';
+import {
+  DeleteTopicsRequest,
+  DeleteTopicsResponse,
+} from '../../../src/protocol/messages/20-delete-topics.ts';
+import {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+} from '../../../src/protocol/messages/32-describe-configs.ts';
+import {
+  CreatePartitionsRequest,
+  CreatePartitionsResponse,
+} from '../../../src/protocol/messages/37-create-partitions.ts';
+import {
+  ElectLeadersRequest,
+  ElectLeadersResponse,
+} from '../../../src/protocol/messages/43-elect-leaders.ts';
+import {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '../../../src/protocol/messages/44-incremental-alter-configs.ts';
+import {
+  AlterPartitionReassignmentsRequest,
+  AlterPartitionReassignmentsResponse,
+} from '../../../src/protocol/messages/45-alter-partition-reassignments.ts';
+import type { AdminCall, History } from '../checkers/history.ts';
+import type { SimClient } from '../simulation-types.ts';
+import { type ClusterClient, type KnownPartition, NO_BROKER } from './cluster-client.ts';
+import { Unanswered } from './protocol-connection.ts';
+
+export interface TopicPlan {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly configs: readonly { readonly name: string; readonly value: string }[];
+}
+
+export interface AdminSettings {
+  /** Topics that clients read and write: made at the start, never deleted. */
+  readonly dataTopics: readonly TopicPlan[];
+  /** Names that are created and deleted over and over. */
+  readonly shortLived: readonly string[];
+  readonly replicationFactor: number;
+  readonly thinkMs: number;
+  /** Moves replicas of data topics between brokers. */
+  readonly reassigns: boolean;
+  readonly elects: boolean;
+  readonly altersConfigs: boolean;
+}
+
+interface Outcome {
+  readonly error: number;
+  readonly topicId?: Uuid | undefined;
+  readonly value?: string | undefined;
+}
+
+const METADATA = { request: MetadataRequest, response: MetadataResponse };
+const CREATE_TOPICS = { request: CreateTopicsRequest, response: CreateTopicsResponse };
+const DELETE_TOPICS = { request: DeleteTopicsRequest, response: DeleteTopicsResponse };
+const DESCRIBE_CONFIGS = { request: DescribeConfigsRequest, response: DescribeConfigsResponse };
+const CREATE_PARTITIONS = { request: CreatePartitionsRequest, response: CreatePartitionsResponse };
+const ELECT_LEADERS = { request: ElectLeadersRequest, response: ElectLeadersResponse };
+const ALTER_CONFIGS = {
+  request: IncrementalAlterConfigsRequest,
+  response: IncrementalAlterConfigsResponse,
+};
+const REASSIGN = {
+  request: AlterPartitionReassignmentsRequest,
+  response: AlterPartitionReassignmentsResponse,
+};
+const TOPIC_RESOURCE = 2;
+const SET = 0;
+const PREFERRED_ELECTION = 0;
+const CALL_TIMEOUT_MS = 3_000;
+/** The configuration that serves as a register: any number of ms, far from the length of a run. */
+export const REGISTER_KEY = 'retention.ms';
+const REGISTER_BASE_MS = 1_000_000_000;
+const MAX_PARTITIONS = 6;
+
+/** Errors after which the change has not been made and will not be. */
+const NOT_DONE: ReadonlySet<number> = new Set([
+  Errors.TOPIC_ALREADY_EXISTS,
+  Errors.UNKNOWN_TOPIC_OR_PARTITION,
+  Errors.UNKNOWN_TOPIC_ID,
+  Errors.INVALID_REPLICATION_FACTOR,
+  Errors.INVALID_PARTITIONS,
+  Errors.INVALID_CONFIG,
+  Errors.INVALID_TOPIC_EXCEPTION,
+  Errors.INVALID_REPLICA_ASSIGNMENT,
+  Errors.THROTTLING_QUOTA_EXCEEDED,
+]);
+
+/** An operator in a hurry: one call after another, each through whichever broker answers. */
+export class SimAdmin implements SimClient {
+  readonly name: string;
+  private readonly cluster: ClusterClient;
+  private readonly settings: AdminSettings;
+  private readonly history: History;
+  private readonly maker: boolean;
+  private running: Promise<void> = Promise.resolve();
+  private stopping = false;
+  private nextValue = 1;
+
+  /** `maker`: makes the data topics before anything else. */
+  constructor(cluster: ClusterClient, settings: AdminSettings, history: History, maker: boolean) {
+    this.name = cluster.name;
+    this.cluster = cluster;
+    this.settings = settings;
+    this.history = history;
+    this.maker = maker;
+  }
+
+  start(): void {
+    this.running = this.run();
+  }
+
+  /** Resolves when the call on the way is answered. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.running;
+    this.cluster.close();
+  }
+
+  private async run(): Promise<void> {
+    const { cluster, settings } = this;
+    const { random } = cluster;
+    if (this.maker) await this.makeDataTopics();
+    while (!this.stopping) {
+      await cluster.sleep(settings.thinkMs * 2 * random.next());
+      if (this.stopping) return;
+      await cluster.freshMetadata();
+      await this.act();
+    }
+  }
+
+  private async makeDataTopics(): Promise<void> {
+    const waiting = new Set(this.settings.dataTopics);
+    while (waiting.size > 0) {
+      for (const plan of [...waiting]) {
+        const error = await this.createTopic(plan);
+        if (error === Errors.NONE || error === Errors.TOPIC_ALREADY_EXISTS) waiting.delete(plan);
+        else await this.cluster.sleep(100);
+      }
+    }
+  }
+
+  private async act(): Promise<void> {
+    const { settings } = this;
+    const { random } = this.cluster;
+    const topic = random.pick(settings.shortLived);
+    const dice = random.below(10);
+    if (dice < 3) await this.createTopic({ topic, partitions: 1 + random.below(3), configs: [] });
+    else if (dice < 5) await this.deleteTopic(topic);
+    else if (dice < 6) await this.describeTopic(topic);
+    else if (dice < 7) await (settings.altersConfigs ? this.setConfig() : this.describeTopic(topic));
+    else if (dice < 8) await this.getConfig();
+    else if (dice < 9) await (settings.elects ? this.electLeader() : this.getConfig());
+    else if (settings.reassigns) await this.reassign();
+    else await this.createPartitions(topic);
+  }
+
+  /** Makes a call and records its beginning and its end. */
+  private async call(call: AdminCall, run: () => Promise<Outcome>): Promise<number> {
+    const op = this.history.newOp();
+    this.history.record(this.name, { kind: 'admin', op, call });
+    let outcome: Outcome;
+    let wasSent = true;
+    try {
+      outcome = await run();
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      wasSent = error.wasSent;
+      outcome = { error: Errors.NETWORK_EXCEPTION };
+      this.cluster.forgetMetadata();
+    }
+    const { error, topicId, value } = outcome;
+    const definite = error === Errors.NONE || !wasSent || NOT_DONE.has(error);
+    this.history.record(this.name, {
+      kind: 'adminDone',
+      op,
+      error: errorName(error),
+      definite,
+      topicId,
+      value,
+    });
+    return error;
+  }
+
+  private createTopic({ topic, partitions, configs }: TopicPlan): Promise<number> {
+    const { replicationFactor } = this.settings;
+    return this.call({ name: 'createTopic', topic }, async () => {
+      const answer = await this.cluster.ask(
+        NO_BROKER,
+        CREATE_TOPICS,
+        () => ({
+          topics: [{ name: topic, numPartitions: partitions, replicationFactor, assignments: [], configs }],
+          timeoutMs: CALL_TIMEOUT_MS,
+        }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      const result = answer.topics[0];
+      return { error: result?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR, topicId: result?.topicId };
+    });
+  }
+
+  private deleteTopic(topic: string): Promise<number> {
+    return this.call({ name: 'deleteTopic', topic }, async () => {
+      const answer = await this.cluster.ask(
+        NO_BROKER,
+        DELETE_TOPICS,
+        () => ({ topics: [{ name: topic }], topicNames: [topic], timeoutMs: CALL_TIMEOUT_MS }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      return { error: answer.responses[0]?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR };
+    });
+  }
+
+  private describeTopic(topic: string): Promise<number> {
+    const { cluster } = this;
+    const brokers = cluster.knownBrokers();
+    if (brokers.length === 0) return Promise.resolve(Errors.BROKER_NOT_AVAILABLE);
+    const broker = cluster.random.pick(brokers);
+    return this.call({ name: 'describeTopic', topic, broker }, async () => {
+      const answer = await cluster.ask(broker, METADATA, () => ({
+        topics: [{ name: topic }],
+        allowAutoTopicCreation: false,
+      }));
+      const found = answer.topics[0];
+      return { error: found?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR, topicId: found?.topicId };
+    });
+  }
+
+  private setConfig(): Promise<number> {
+    const { cluster, settings } = this;
+    const { topic } = cluster.random.pick(settings.dataTopics);
+    const value = String(
+      REGISTER_BASE_MS + Number(this.name.replace(/\D/g, '')) * 100_000 + this.nextValue++,
+    );
+    return this.call({ name: 'setConfig', topic, key: REGISTER_KEY, value }, async () => {
+      const answer = await cluster.ask(
+        NO_BROKER,
+        ALTER_CONFIGS,
+        () => ({
+          resources: [
+            {
+              resourceType: TOPIC_RESOURCE,
+              resourceName: topic,
+              configs: [{ name: REGISTER_KEY, configOperation: SET, value }],
+            },
+          ],
+        }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      return { error: answer.responses[0]?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR };
+    });
+  }
+
+  private getConfig(): Promise<number> {
+    const { cluster, settings } = this;
+    const { topic } = cluster.random.pick(settings.dataTopics);
+    const brokers = cluster.knownBrokers();
+    if (brokers.length === 0) return Promise.resolve(Errors.BROKER_NOT_AVAILABLE);
+    const broker = cluster.random.pick(brokers);
+    return this.call({ name: 'getConfig', topic, key: REGISTER_KEY, broker }, async () => {
+      const answer = await cluster.ask(broker, DESCRIBE_CONFIGS, () => ({
+        resources: [{ resourceType: TOPIC_RESOURCE, resourceName: topic, configurationKeys: [REGISTER_KEY] }],
+      }));
+      const result = answer.results[0];
+      const value = result?.configs.find(({ name }) => name === REGISTER_KEY)?.value ?? undefined;
+      return { error: result?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR, value };
+    });
+  }
+
+  private pickDataPartition(): KnownPartition | undefined {
+    const { cluster, settings } = this;
+    const partitions = cluster.partitionsOf(cluster.random.pick(settings.dataTopics).topic);
+    return partitions.length === 0 ? undefined : cluster.random.pick(partitions);
+  }
+
+  private async electLeader(): Promise<void> {
+    const partition = this.pickDataPartition();
+    if (partition === undefined) return;
+    const { topic, index } = partition;
+    await this.call({ name: 'other', what: `elect the preferred leader of ${topic}-${index}` }, async () => {
+      const answer = await this.cluster.ask(
+        NO_BROKER,
+        ELECT_LEADERS,
+        () => ({
+          electionType: PREFERRED_ELECTION,
+          topicPartitions: [{ topic, partitions: [index] }],
+          timeoutMs: CALL_TIMEOUT_MS,
+        }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      return { error: answer.errorCode };
+    });
+  }
+
+  private async reassign(): Promise<void> {
+    const { cluster } = this;
+    const { random } = cluster;
+    const partition = this.pickDataPartition();
+    if (partition === undefined) return;
+    const { topic, index } = partition;
+    const brokers = [...cluster.knownBrokers()];
+    if (brokers.length < partition.replicas.length) return;
+    const replicas: number[] = [];
+    while (replicas.length < partition.replicas.length) {
+      replicas.push(...brokers.splice(random.below(brokers.length), 1));
+    }
+    const target = random.chance(0.15) ? null : replicas;
+    const what = `move ${topic}-${index} to ${target === null ? 'where it was' : target.join()}`;
+    await this.call({ name: 'other', what }, async () => {
+      const answer = await cluster.ask(
+        NO_BROKER,
+        REASSIGN,
+        () => ({
+          timeoutMs: CALL_TIMEOUT_MS,
+          topics: [{ name: topic, partitions: [{ partitionIndex: index, replicas: target }] }],
+        }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      return { error: answer.errorCode };
+    });
+  }
+
+  private async createPartitions(topic: string): Promise<void> {
+    const count = 2 + this.cluster.random.below(MAX_PARTITIONS - 2);
+    await this.call({ name: 'other', what: `${topic} shall have ${count} partitions` }, async () => {
+      const answer = await this.cluster.ask(
+        NO_BROKER,
+        CREATE_PARTITIONS,
+        () => ({ topics: [{ name: topic, count, assignments: null }], timeoutMs: CALL_TIMEOUT_MS }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      return { error: answer.results[0]?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR };
+    });
+  }
+}

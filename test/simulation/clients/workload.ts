@@ -1,0 +1,153 @@
+import type { Offset } from '../../../src/base/int64.ts';
+import { add64 } from '../../../src/base/int64.ts';
+import { History, type PartitionKey } from '../checkers/history.ts';
+import { checkAll } from '../checkers/index.ts';
+import { Probe } from '../checkers/probe.ts';
+import { readFinalState } from '../checkers/read-final-state.ts';
+import type {
+  History as SimHistory,
+  SimClient,
+  Violation,
+  Workload,
+  WorldView,
+} from '../simulation-types.ts';
+import { ClusterClient } from './cluster-client.ts';
+import { type AdminSettings, SimAdmin } from './sim-admin.ts';
+import { SimConsumer } from './sim-consumer.ts';
+import { SimProducer } from './sim-producer.ts';
+import { drawSwarm, finalConsumer, type Swarm } from './swarm.ts';
+
+/** The clients of a seed, the probe that looks at the cluster while they work, and the checkers for the end. */
+export function createWorkload(world: WorldView): Workload {
+  const history = new History(() => world.nowMs);
+  const racks = world.options.nodes.flatMap(({ rack }) => (rack === undefined ? [] : [rack]));
+  const { minInsyncReplicas, segmentBytes } = world.options;
+  const swarm = drawSwarm(world.randomFor('swarm'), { minInsyncReplicas, segmentBytes, racks });
+  const probe = new Probe(world, history);
+  const makeClient = (name: string): ClusterClient =>
+    new ClusterClient(
+      {
+        name,
+        runtime: world.runtimeFor(name),
+        random: world.randomFor(name),
+        bootstrap: world.bootstrap(),
+        requestTimeoutMs: swarm.requestTimeoutMs,
+        metadataMaxAgeMs: swarm.metadataMaxAgeMs,
+        onProtocolError: text => history.record(name, { kind: 'protocolError', text }),
+      },
+      swarm.dataTopics.map(({ topic }) => topic),
+    );
+  const clients = makeClients(world, swarm, history, makeClient);
+  const check = (_history: SimHistory, at: WorldView): Violation[] => {
+    probe.look();
+    const { lossAllowed, uncleanElection, faults } = at.options;
+    return checkAll(history, readFinalState(at), {
+      lossAllowed,
+      uncleanElections: uncleanElection,
+      atRest: true,
+      lateBytes: faults.has('lateBytes'),
+    });
+  };
+  return { history, clients, checkers: [check] };
+}
+
+function makeClients(
+  world: WorldView,
+  swarm: Swarm,
+  history: History,
+  makeClient: (name: string) => ClusterClient,
+): SimClient[] {
+  const admins: AdminSettings = {
+    dataTopics: swarm.dataTopics,
+    shortLived: swarm.shortLived,
+    replicationFactor: world.options.replicationFactor,
+    thinkMs: swarm.adminThinkMs,
+    reassigns: swarm.reassigns,
+    elects: swarm.elects,
+    altersConfigs: swarm.altersConfigs,
+  };
+  const writers: SimClient[] = [];
+  for (let i = 1; i <= swarm.admins; i++) {
+    writers.push(new SimAdmin(makeClient(`admin-${i}`), admins, history, i === 1));
+  }
+  swarm.producers.forEach((settings, index) => {
+    writers.push(new SimProducer(makeClient(`producer-${index + 1}`), settings, history));
+  });
+  const consumers = swarm.consumers.map(
+    (settings, index) => new SimConsumer(makeClient(`consumer-${index + 1}`), settings, history),
+  );
+  const topics = swarm.dataTopics.map(({ topic }) => topic);
+  const mayLose = world.options.lossAllowed || world.options.uncleanElection;
+  const last = new FinalReader(
+    new SimConsumer(makeClient('final-reader'), finalConsumer(topics), history),
+    writers,
+    () => (mayLose ? new Map() : acknowledgedEnds(history)),
+  );
+  return [...last.writers, ...consumers, last];
+}
+
+/** The offsets after the last record of each partition that was acknowledged with acks=all. */
+export function acknowledgedEnds(history: History): Map<PartitionKey, Offset> {
+  const sends = new Map([...history.of('send')].map(send => [send.op, send]));
+  const ends = new Map<PartitionKey, Offset>();
+  for (const { op, offset } of history.of('sent')) {
+    const send = sends.get(op);
+    if (send === undefined || send.acks !== -1 || offset < 0) continue;
+    const end = add64(offset, send.values.length);
+    if (end > (ends.get(send.partition) ?? -1)) ends.set(send.partition, end);
+  }
+  return ends;
+}
+
+/** A client that others wait for. */
+class Awaited implements SimClient {
+  readonly name: string;
+  readonly whenStopped: Promise<void>;
+  private readonly client: SimClient;
+  private resolve: () => void = () => {};
+
+  constructor(client: SimClient) {
+    this.name = client.name;
+    this.client = client;
+    this.whenStopped = new Promise(resolve => {
+      this.resolve = resolve;
+    });
+  }
+
+  start(): void {
+    this.client.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.client.stop();
+    this.resolve();
+  }
+}
+
+/** Reads everything from the beginning, once nobody writes any more. It is done when all that was acknowledged is read. */
+class FinalReader implements SimClient {
+  readonly name: string;
+  readonly writers: readonly Awaited[];
+  private readonly reader: SimConsumer;
+  private readonly goal: () => ReadonlyMap<PartitionKey, Offset>;
+
+  constructor(
+    reader: SimConsumer,
+    writers: readonly SimClient[],
+    goal: () => ReadonlyMap<PartitionKey, Offset>,
+  ) {
+    this.name = reader.name;
+    this.reader = reader;
+    this.writers = writers.map(writer => new Awaited(writer));
+    this.goal = goal;
+  }
+
+  /** It reads at the end only. */
+  start(): void {}
+
+  async stop(): Promise<void> {
+    await Promise.all(this.writers.map(({ whenStopped }) => whenStopped));
+    this.reader.start();
+    await this.reader.readTo(this.goal());
+  }
+}

@@ -1,0 +1,336 @@
+import type { SimConnection } from './sim-connection.ts';
+import type { ClusterNode } from './sim-node.ts';
+import type { SimRandom } from './sim-random.ts';
+import type { World } from './world.ts';
+import type { FaultKind } from './world-options.ts';
+
+interface ActiveFault {
+  readonly kind: FaultKind;
+  readonly node: ClusterNode | undefined;
+  end(): void;
+}
+
+const HOUR_MS = 3_600_000;
+
+/** Draws faults while the safety phase lasts, and makes everything whole after it. */
+export class Faults {
+  private readonly world: World;
+  private readonly random: SimRandom;
+  private readonly active = new Set<ActiveFault>();
+  private readonly kinds: readonly FaultKind[];
+  /** The blocked links, with how many faults block each. */
+  private readonly blocks = new Map<string, number>();
+  private isOver = false;
+
+  constructor(world: World) {
+    this.world = world;
+    this.random = world.randomFor('faults');
+    this.kinds = [...world.options.faults];
+  }
+
+  start(): void {
+    if (this.kinds.length === 0) return;
+    this.world.restartDelayMs = node => (this.holds(node) ? undefined : this.random.scaled(20, 2_000));
+    this.next();
+  }
+
+  private next(): void {
+    const { world, random } = this;
+    const delayMs = -Math.log(1 - random.next()) * world.options.faultIntervalMs;
+    world.scheduler.after(delayMs, 'fault', () => {
+      if (this.isOver) return;
+      if (this.active.size < world.options.faultsMax) this.begin(random.pick(this.kinds));
+      this.next();
+    });
+  }
+
+  /** Ends all faults and starts all that is down. */
+  heal(): void {
+    const { world } = this;
+    this.isOver = true;
+    world.note('everything is made whole');
+    for (const fault of [...this.active]) fault.end();
+    this.active.clear();
+    this.blocks.clear();
+    world.network.heal();
+    world.restartDelayMs = () => 50;
+    for (const node of world.nodes) {
+      node.process.callbackMs = 0;
+      node.process.resume();
+      node.process.setWallClock();
+      node.disk.heal();
+      // A directory that was taken offline comes back with the process only.
+      if (node.diskFailed) world.kill(node);
+      if (!node.process.isAlive) world.start(node);
+    }
+  }
+
+  private holds(node: ClusterNode): boolean {
+    return [...this.active].some(fault => fault.node === node && !node.process.isAlive);
+  }
+
+  private begin(kind: FaultKind): void {
+    const begun = this.apply(kind);
+    if (begun === undefined) return;
+    this.world.sometimes(`fault ${kind}`);
+    const { node, end, ms } = begun;
+    if (ms === undefined) return;
+    const fault: ActiveFault = {
+      kind,
+      node,
+      end: () => {
+        if (this.active.delete(fault)) end();
+      },
+    };
+    this.active.add(fault);
+    this.world.scheduler.after(ms, `end of ${kind}`, () => {
+      if (this.isOver || !this.active.has(fault)) return;
+      this.world.note(`${kind}${node === undefined ? '' : ` of ${node.process.name}`} ends`);
+      fault.end();
+    });
+  }
+
+  /** Does it. `ms`: how long it lasts, if it lasts; `undefined` if it cannot be done now. */
+  private apply(
+    kind: FaultKind,
+  ): { node?: ClusterNode | undefined; ms?: number | undefined; end: () => void } | undefined {
+    const { world, random } = this;
+    const free = world.nodes.filter(node => ![...this.active].some(fault => fault.node === node));
+    const node = free.length === 0 ? undefined : random.pick(free);
+    const ms = random.scaled(50, 5_000);
+    const nothing = (): void => {};
+    const restart = (each: ClusterNode) => (): void => world.start(each);
+    switch (kind) {
+      case 'kill':
+        if (node === undefined || !node.process.isAlive || !world.mayDie(node)) return undefined;
+        world.kill(node);
+        return { node, ms: random.scaled(20, 6_000), end: restart(node) };
+      case 'powerLoss':
+        if (node === undefined || !world.mayLose(node, 'unsynced')) return undefined;
+        world.losePower(node);
+        if (world.options.lossAllowed && random.chance(0.4))
+          for (const other of world.nodes) if (other !== node && free.includes(other)) this.blackOut(other);
+        return { node, ms: random.scaled(20, 6_000), end: restart(node) };
+      case 'crashPoint':
+        return this.crashPoint(node);
+      case 'restart':
+        if (node === undefined || !node.isUp) return undefined;
+        world.note(`${node.process.name} is told to stop`);
+        node.stop();
+        return { end: nothing };
+      case 'pause':
+        if (node === undefined || !node.process.isAlive) return undefined;
+        world.note(`${node.process.name} is paused for ${Math.round(ms)} ms`);
+        node.process.pause();
+        return { node, ms, end: () => node.process.resume() };
+      case 'slowLoop': {
+        if (node === undefined || !node.process.isAlive) return undefined;
+        const callbackMs = random.scaled(0.2, 20);
+        world.note(`each callback of ${node.process.name} takes ${callbackMs.toFixed(1)} ms`);
+        node.process.callbackMs = callbackMs;
+        return { node, ms: ms / 2, end: () => void (node.process.callbackMs = 0) };
+      }
+      case 'clockJump': {
+        if (node === undefined) return undefined;
+        const jumpMs = Math.round((random.next() - 0.5) * 2 * HOUR_MS);
+        world.note(`the clock of ${node.process.name} jumps by ${Math.round(jumpMs / 1000)} s`);
+        node.process.jumpWallClock(jumpMs);
+        return { end: nothing };
+      }
+      case 'isolate':
+      case 'split':
+      case 'oneWay':
+      case 'cutClients':
+        return this.partition(kind, ms);
+      case 'delay': {
+        const hosts = this.hosts();
+        const from = random.pick(hosts);
+        const extraMs = random.scaled(5, 500);
+        world.note(`what ${from} sends takes up to ${Math.round(extraMs)} ms longer`);
+        for (const to of hosts) world.network.link(from, to).extraDelayMs = extraMs;
+        return {
+          ms,
+          end: () => {
+            for (const to of hosts) world.network.link(from, to).extraDelayMs = 0;
+          },
+        };
+      }
+      case 'reset':
+      case 'lateBytes':
+      case 'stall':
+      case 'halfOpen':
+        return this.disturb(kind, ms);
+      case 'slowDisk': {
+        if (node === undefined) return undefined;
+        const slowMs = random.scaled(5, 1_000);
+        world.note(`the disk of ${node.process.name} takes up to ${Math.round(slowMs)} ms`);
+        node.disk.faults.slowMs = slowMs;
+        return { node, ms, end: () => void (node.disk.faults.slowMs = 0) };
+      }
+      case 'diskFull':
+      case 'diskError':
+      case 'failingSync':
+        return this.damageDisk(kind, node, ms);
+      case 'wipe':
+        if (node === undefined || !this.mayWipe(node)) return undefined;
+        world.kill(node);
+        world.wipe(node);
+        return { node, ms, end: restart(node) };
+    }
+  }
+
+  private blackOut(node: ClusterNode): void {
+    this.world.losePower(node);
+    this.world.scheduler.after(this.random.scaled(20, 6_000), 'power is back', () => {
+      if (!this.holds(node)) this.world.start(node);
+    });
+  }
+
+  /** The process dies in the middle of a turn, between two operations of its disk. */
+  private crashPoint(node: ClusterNode | undefined): ReturnType<Faults['apply']> {
+    const { world, random } = this;
+    if (node === undefined || !node.process.isAlive || !world.mayDie(node)) return undefined;
+    const { faults } = node.disk;
+    faults.crashAfterChanges = Math.floor(random.scaled(1, 60)) - 1;
+    world.note(`${node.process.name} will die in ${faults.crashAfterChanges} changes of its disk`);
+    const losesPower = random.chance(0.5);
+    node.disk.onCrashPoint = () => {
+      if (losesPower && world.mayLose(node, 'unsynced')) world.losePower(node);
+      else world.kill(node);
+      world.sometimes('died between two operations of the disk');
+      world.scheduler.after(random.scaled(20, 3_000), 'restart', () => {
+        if (!this.holds(node)) world.start(node);
+      });
+    };
+    return {
+      node,
+      ms: 2_000,
+      end: () => {
+        faults.crashAfterChanges = Number.POSITIVE_INFINITY;
+        if (!node.process.isAlive) world.start(node);
+      },
+    };
+  }
+
+  /**
+   * A voter whose identity is its number alone, as in a static quorum, must keep its disk; of a dynamic quorum one may
+   * lose it, if a majority is left.
+   */
+  private mayWipe(node: ClusterNode): boolean {
+    const { world } = this;
+    if (node.isController) {
+      const voters = world.nodes.filter(each => each.isController);
+      if (world.options.quorum === 'static' || voters.length < 3) return false;
+      if (voters.some(each => each.wipes > 0)) return false;
+    }
+    return node.isBroker && world.mayLose(node, 'everything');
+  }
+
+  private hosts(): string[] {
+    return this.world.nodes.map(node => node.host);
+  }
+
+  private partition(
+    kind: 'isolate' | 'split' | 'oneWay' | 'cutClients',
+    ms: number,
+  ): ReturnType<Faults['apply']> {
+    const { world, random } = this;
+    const hosts = this.hosts();
+    const clients = [...world.clientHosts];
+    const links: [from: string, to: string][] = [];
+    const both = (a: string, b: string): void => void links.push([a, b], [b, a]);
+    const one = random.pick(hosts);
+    let text: string;
+    if (kind === 'cutClients') {
+      const cut = clients.filter(() => random.chance(0.6));
+      for (const client of cut) both(one, client);
+      text = `${one} and ${cut.length} clients cannot reach each other`;
+    } else if (kind === 'isolate' || hosts.length < 3) {
+      for (const host of hosts) if (host !== one) both(one, host);
+      if (random.chance(0.5)) for (const client of clients) both(one, client);
+      text = `${one} is cut off`;
+    } else if (kind === 'oneWay') {
+      const isOut = random.chance(0.5);
+      for (const host of hosts)
+        if (host !== one && random.chance(0.7)) links.push(isOut ? [one, host] : [host, one]);
+      text = `${one} ${isOut ? 'is not heard' : 'hears nothing'}`;
+    } else {
+      const left = hosts.filter(() => random.chance(0.5));
+      const right = hosts.filter(host => !left.includes(host));
+      // A bridge sees both sides.
+      const bridge = random.chance(0.3) ? random.pick(hosts) : undefined;
+      for (const a of left) for (const b of right) if (a !== bridge && b !== bridge) both(a, b);
+      text = `${left.join(' ')} | ${right.join(' ')}${bridge === undefined ? '' : `, bridged by ${bridge}`}`;
+    }
+    if (links.length === 0) return undefined;
+    world.note(`${kind}: ${text}, for ${Math.round(ms)} ms`);
+    for (const [from, to] of links) this.block(from, to, 1);
+    return {
+      ms,
+      end: () => {
+        for (const [from, to] of links) this.block(from, to, -1);
+      },
+    };
+  }
+
+  private block(from: string, to: string, change: number): void {
+    const key = `${from}>${to}`;
+    const count = (this.blocks.get(key) ?? 0) + change;
+    this.blocks.set(key, count);
+    if (count > 0) this.world.network.block(from, to);
+    else this.world.network.unblock(from, to);
+  }
+
+  private disturb(
+    kind: 'reset' | 'lateBytes' | 'stall' | 'halfOpen',
+    ms: number,
+  ): ReturnType<Faults['apply']> {
+    const { world, random } = this;
+    const connections: SimConnection[] = world.network
+      .connectionsOf()
+      .filter(({ client, server }) => client.state === 'open' && server.state === 'open');
+    if (connections.length === 0) return undefined;
+    for (let count = random.pick([1, 1, 2, 5]); count > 0; count--) {
+      const connection = random.pick(connections);
+      const { client, server } = connection;
+      if (client.state !== 'open' || server.state !== 'open') continue;
+      world.note(`${kind} of ${connection.id}, ${client.process.name} to ${server.process.name}`);
+      if (kind === 'reset') connection.reset();
+      else if (kind === 'lateBytes') connection.resetWithLateBytes(ms);
+      else if (kind === 'stall') connection.stall(random.pick(['toServer', 'toClient']), ms);
+      else connection.halfOpen(random.pick(['client', 'server']));
+    }
+    return { end: () => {} };
+  }
+
+  private damageDisk(
+    kind: 'diskFull' | 'diskError' | 'failingSync',
+    node: ClusterNode | undefined,
+    ms: number,
+  ): ReturnType<Faults['apply']> {
+    const { world, random } = this;
+    if (node === undefined || !node.process.isAlive || !world.mayDie(node)) return undefined;
+    const { faults } = node.disk;
+    if (kind === 'failingSync') {
+      if (!world.mayLose(node, 'unsynced')) return undefined;
+      faults.failingSyncs = random.between(1, 3);
+    } else if (kind === 'diskFull') {
+      faults.bytesLeft = random.below(5_000);
+    } else {
+      faults.failingPath = random.pick([...node.logDirs, node.config.metadataLogDir]);
+    }
+    world.note(`${kind} at ${node.process.name}`);
+    node.diskFailed = true;
+    return {
+      node,
+      ms,
+      end: () => {
+        node.disk.heal();
+        // Its administrator sees to the disk, and starts it again; after a failed sync, the whole machine.
+        if (kind === 'failingSync') world.losePower(node);
+        else world.kill(node);
+        world.start(node);
+      },
+    };
+  }
+}

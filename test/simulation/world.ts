@@ -1,0 +1,299 @@
+import { randomUuid, type Uuid } from '../../src/base/uuid.ts';
+import type { HostAndPort } from '../../src/config/listeners.ts';
+import type { MetadataImage } from '../../src/metadata/metadata-image.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import { SimDisk } from './sim-disk.ts';
+import { SimNetwork } from './sim-network.ts';
+import { BROKER_PORT, ClusterNode, hostOfNode } from './sim-node.ts';
+import { SimProcess } from './sim-process.ts';
+import { SimRandom } from './sim-random.ts';
+import { SimScheduler } from './sim-scheduler.ts';
+import type { Phase, SimNode, Violation, WorldView } from './simulation-types.ts';
+import { drawOptions, type NodeOptions, type WorldOptions } from './world-options.ts';
+
+type NodeChange = 'crashed' | 'powerLost' | 'started' | 'wiped';
+
+/** The real time of a disk's files at the start of a world: only differences of such times mean something. */
+const FILE_TIME_MS = 1_700_000_000_000;
+
+/** A cluster of production servers and its clients, in virtual time. */
+export class World implements WorldView {
+  readonly seed: number;
+  readonly options: WorldOptions;
+  readonly scheduler: SimScheduler;
+  readonly network: SimNetwork;
+  readonly nodes: readonly ClusterNode[];
+  readonly clientHosts: string[] = [];
+  phase: Phase = 'safety';
+  /** The first thing that was wrong. */
+  failure: Violation | undefined;
+  /** How often interesting states were reached. */
+  readonly reached = new Map<string, number>();
+  /** Called when a process has ended by itself; it starts again if this gives a delay in ms. */
+  restartDelayMs: (node: ClusterNode) => number | undefined = () => 0;
+  private readonly random: SimRandom;
+  private readonly processes = new Map<string, SimProcess>();
+  private readonly runtimes = new Map<string, Runtime>();
+  private readonly tickListeners: ((process: SimProcess | undefined) => void)[] = [];
+  private readonly changeListeners: ((node: SimNode, change: NodeChange) => void)[] = [];
+
+  constructor(seed: number, options?: WorldOptions) {
+    this.seed = seed;
+    this.random = new SimRandom(seed, 'world');
+    this.options = options ?? drawOptions(this.random.fork('options'));
+    this.scheduler = new SimScheduler(seed);
+    const { latencyMaxMs, systemBufferBytes, partialReads } = this.options;
+    this.network = new SimNetwork(this.scheduler, this.random.fork('network'), {
+      latencyMinMs: 0.1,
+      latencyMaxMs,
+      systemBufferBytes,
+      partialReads,
+    });
+    const random = this.random.fork('identity');
+    const uuid = (): Uuid => randomUuid(size => random.bytes(size));
+    const identity = {
+      clusterId: uuid(),
+      directoryIds: new Map(this.options.nodes.map(node => [node.id, uuid()])),
+    };
+    this.nodes = this.options.nodes.map(node => this.createNode(node, identity));
+    this.scheduler.afterEvent = () => {
+      const process = this.processes.get(this.scheduler.current);
+      for (const listener of this.tickListeners) listener(process);
+    };
+  }
+
+  private createNode(
+    options: NodeOptions,
+    identity: ConstructorParameters<typeof ClusterNode>[4],
+  ): ClusterNode {
+    const name = `node-${options.id}`;
+    const disk = new SimDisk(this.random.fork(`${name} disk`), () => FILE_TIME_MS + Math.floor(this.nowMs));
+    const process = this.createProcess(
+      name,
+      hostOfNode(options.id),
+      disk,
+      options.clockRate,
+      options.wallOffsetMs,
+    );
+    return new ClusterNode(process, disk, options, this.options, identity, {
+      onUp: node => this.note(`${name} is up after start ${node.process.incarnation}`),
+      onExit: (node, why) => this.onExit(node, why),
+    });
+  }
+
+  private createProcess(
+    name: string,
+    host: string,
+    disk: SimDisk | undefined,
+    clockRate: number,
+    wallOffsetMs: number,
+  ): SimProcess {
+    const process = new SimProcess({
+      name,
+      host,
+      scheduler: this.scheduler,
+      network: this.network,
+      disk,
+      random: this.random.fork(name),
+      clockRate,
+      wallOffsetMs,
+      onUncaught: (_, error) => this.uncaught(name, error),
+    });
+    this.processes.set(name, process);
+    this.network.addProcess(process);
+    return process;
+  }
+
+  /** An exception that reached the event loop: a real process would have ended without a word. */
+  uncaught(name: string, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const where = text.split('\n').slice(0, 4).join(' | ');
+    this.violation({ invariant: 'X10', message: `${name}: uncaught ${where}` });
+  }
+
+  get nowMs(): number {
+    return this.scheduler.nowMs;
+  }
+
+  node(id: number): ClusterNode {
+    const found = this.nodes.find(node => node.id === id);
+    if (found === undefined) throw new Error(`there is no node ${id}`);
+    return found;
+  }
+
+  process(name: string): SimProcess {
+    const found = this.processes.get(name);
+    if (found === undefined) throw new Error(`there is no process ${name}`);
+    return found;
+  }
+
+  disk(nodeId: number): SimDisk {
+    return this.node(nodeId).disk;
+  }
+
+  runtimeFor(name: string): Runtime {
+    let runtime = this.runtimes.get(name);
+    if (runtime === undefined) {
+      const host = `10.0.1.${this.clientHosts.length + 1}`;
+      this.clientHosts.push(host);
+      runtime = this.createProcess(name, host, undefined, 1, 0).start();
+      this.runtimes.set(name, runtime);
+    }
+    return runtime;
+  }
+
+  randomFor(name: string): SimRandom {
+    return new SimRandom(this.seed, `for ${name}`);
+  }
+
+  bootstrap(): HostAndPort[] {
+    return this.nodes.filter(node => node.isBroker).map(({ host }) => ({ host, port: BROKER_PORT }));
+  }
+
+  onTick(listener: (process: SimProcess | undefined) => void): void {
+    this.tickListeners.push(listener);
+  }
+
+  onPeriod(periodMs: number, listener: () => void): void {
+    const next = (): void => {
+      this.scheduler.after(periodMs, `period ${periodMs}`, () => {
+        listener();
+        next();
+      });
+    };
+    next();
+  }
+
+  onNodeChange(listener: (node: SimNode, change: NodeChange) => void): void {
+    this.changeListeners.push(listener);
+  }
+
+  violation(violation: Violation): void {
+    if (this.failure !== undefined) return;
+    this.failure = violation;
+    this.note(`VIOLATION ${violation.invariant}: ${violation.message}`);
+  }
+
+  note(line: string): void {
+    this.scheduler.trace.note(this.nowMs, line);
+  }
+
+  sometimes(name: string): void {
+    this.reached.set(name, (this.reached.get(name) ?? 0) + 1);
+  }
+
+  // What happens to nodes.
+
+  start(node: ClusterNode): void {
+    if (node.process.isAlive) return;
+    this.note(`${node.process.name} starts`);
+    node.start();
+    this.changed(node, 'started');
+  }
+
+  kill(node: ClusterNode): void {
+    if (!node.process.isAlive) return;
+    this.note(`${node.process.name} is killed`);
+    node.kill();
+    this.changed(node, 'crashed');
+  }
+
+  losePower(node: ClusterNode): void {
+    this.note(`${node.process.name} loses power`);
+    if (this.options.durability === 'page-cache') node.isTainted = true;
+    node.losePower();
+    this.changed(node, 'powerLost');
+  }
+
+  /** The disk of a dead node is replaced by an empty one. */
+  wipe(node: ClusterNode): void {
+    this.note(`${node.process.name} gets an empty disk`);
+    node.isTainted = true;
+    node.wipes++;
+    node.disk.wipe();
+    this.changed(node, 'wiped');
+  }
+
+  private changed(node: ClusterNode, change: NodeChange): void {
+    for (const listener of this.changeListeners) listener(node, change);
+  }
+
+  /** A process ended by itself. What watches over processes starts it again. */
+  private onExit(node: ClusterNode, why: string): void {
+    this.note(`${node.process.name} ended: ${why}`);
+    if (why !== 'stopped' && !node.diskFailed) {
+      const invariant = this.phase === 'safety' ? 'exit' : 'exit in liveness';
+      this.violation({ invariant, message: `${node.process.name} ended without need: ${why}` });
+    }
+    this.kill(node);
+    const delayMs = this.restartDelayMs(node);
+    if (delayMs !== undefined) this.scheduler.after(delayMs, 'restart', () => this.start(node));
+  }
+
+  // What the world knows of the cluster.
+
+  /** The metadata as the active controller has it, if there is one. */
+  metadata(): MetadataImage | undefined {
+    const leader = this.nodes.find(
+      node => node.isUp && node.server?.quorum?.leaderAndEpoch().leaderId === node.id,
+    );
+    return leader?.server?.metadata();
+  }
+
+  /** Whether all brokers are let in and all replicas are in sync; if not, what lacks. */
+  lack(): string | undefined {
+    const down = this.nodes.find(node => !node.isUp);
+    if (down !== undefined) return `${down.process.name} is not up`;
+    const image = this.metadata();
+    if (image === undefined) return 'there is no active controller';
+    for (const node of this.nodes)
+      if (node.isBroker && !image.cluster.isActive(node.id)) return `${node.process.name} is not let in`;
+    for (const topic of image.topics.topics()) {
+      for (const [index, { replicas, isr, leader }] of topic.partitions.entries()) {
+        if (leader < 0) return `${topic.name}-${index} has no leader`;
+        if (isr.length < replicas.length)
+          return `${topic.name}-${index} has ISR ${isr.join(' ')} of ${replicas.join(' ')}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Nodes that are back in all ISRs have what they had lost. */
+  private clearTaints(): void {
+    const image = this.metadata();
+    if (image === undefined) return;
+    for (const node of this.nodes) {
+      if (!node.isTainted || !node.isUp) continue;
+      if (node.isBroker && !image.cluster.isActive(node.id)) continue;
+      let whole = true;
+      for (const topic of image.topics.topics())
+        for (const { replicas, isr } of topic.partitions)
+          if (replicas.includes(node.id) && !isr.includes(node.id)) whole = false;
+      if (whole) node.isTainted = false;
+    }
+  }
+
+  /**
+   * Whether the cluster promises to survive that this node loses what it has not synced, or more: with fewer than
+   * min.insync.replicas of them, while the others are up and have everything.
+   */
+  mayLose(node: ClusterNode, what: 'unsynced' | 'everything'): boolean {
+    const { options } = this;
+    if (options.lossAllowed || !node.isBroker) return true;
+    if (what === 'unsynced' && options.durability === 'fsync') return true;
+    this.clearTaints();
+    if (options.minInsyncReplicas < 2 || this.nodes.some(each => each.isTainted || each.diskFailed))
+      return false;
+    return this.lack() === undefined;
+  }
+
+  /**
+   * Whether this node's process may die. The controller cannot tell kill -9 from a loss of power: it trusts no replica
+   * that ended uncleanly, and so a node that did lose something may come to lead if all others died as well.
+   */
+  mayDie(node: ClusterNode): boolean {
+    if (this.options.lossAllowed || !node.isBroker) return true;
+    this.clearTaints();
+    return !this.nodes.some(each => each !== node && each.isTainted && each.isBroker);
+  }
+}
