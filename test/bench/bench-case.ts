@@ -1,4 +1,5 @@
 import type { BrokerProcess } from '../support/broker-process.ts';
+import type { ClusterProcess } from '../support/cluster-process.ts';
 
 /** How long and how much: `full` for figures that count, `quick` to see that everything runs. */
 export interface Scale {
@@ -10,6 +11,8 @@ export interface Scale {
   readonly partitionsPerTopic: number;
   readonly idleConnections: number;
   readonly settleMs: number;
+  /** How often a broker is killed for each figure of a failover. */
+  readonly failovers: number;
 }
 
 export const FULL: Scale = {
@@ -20,6 +23,7 @@ export const FULL: Scale = {
   partitionsPerTopic: 1_000,
   idleConnections: 5_000,
   settleMs: 5_000,
+  failovers: 10,
 };
 
 export const QUICK: Scale = {
@@ -30,6 +34,7 @@ export const QUICK: Scale = {
   partitionsPerTopic: 20,
   idleConnections: 100,
   settleMs: 500,
+  failovers: 1,
 };
 
 /** What one figure means, so that the table can say whether more is better. */
@@ -43,18 +48,40 @@ export interface FigureInfo {
 
 export type Figures = Record<string, number>;
 
-export interface BenchContext {
-  readonly broker: BrokerProcess;
+/** What every round has, whatever is started for it. */
+interface Round {
   readonly scale: Scale;
   /** A folder that is removed after the round. */
   readonly workDirectory: string;
-  /** Milliseconds from the start of the process to the first Metadata answer. */
+  /** Milliseconds from the start of the process to the first Metadata answer; of a cluster, to its last node's. */
   readonly startMs: number;
 }
 
-export interface BenchCase {
+export interface BenchContext extends Round {
+  readonly broker: BrokerProcess;
+}
+
+export interface ClusterBenchContext extends Round {
+  /** Three nodes, each broker and controller. */
+  readonly cluster: ClusterProcess;
+}
+
+interface CaseInfo {
   readonly name: string;
   readonly about: string;
   readonly figures: Readonly<Record<string, FigureInfo>>;
+}
+
+/** A case of one broker alone. */
+export interface BenchCase extends CaseInfo {
   run(context: BenchContext): Promise<Figures>;
 }
+
+/** A case of three brokers. */
+export interface ClusterBenchCase extends CaseInfo {
+  /** Of every node, alike for both kinds of broker. */
+  readonly properties?: Readonly<Record<string, string>>;
+  runOnCluster(context: ClusterBenchContext): Promise<Figures>;
+}
+
+export type AnyBenchCase = BenchCase | ClusterBenchCase;

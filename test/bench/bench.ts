@@ -3,8 +3,17 @@ import { parseArgs } from 'node:util';
 import { apacheKafka } from '../support/apache-kafka.ts';
 import { type BrokerLaunch, BrokerProcess } from '../support/broker-process.ts';
 import { temporaryFolder } from '../support/broker-target.ts';
+import { ClusterProcess, combinedNodes } from '../support/cluster-process.ts';
 import { odradek } from '../support/odradek-process.ts';
-import { type BenchCase, type FigureInfo, type Figures, FULL, QUICK, type Scale } from './bench-case.ts';
+import {
+  type AnyBenchCase,
+  type ClusterBenchCase,
+  type FigureInfo,
+  type Figures,
+  FULL,
+  QUICK,
+  type Scale,
+} from './bench-case.ts';
 import { CASES } from './cases.ts';
 
 /**
@@ -26,7 +35,8 @@ interface FigureRow extends FigureInfo {
   readonly met?: boolean;
 }
 
-async function runRound(launch: BrokerLaunch, bench: BenchCase, scale: Scale): Promise<Figures> {
+async function runRound(launch: BrokerLaunch, bench: AnyBenchCase, scale: Scale): Promise<Figures> {
+  if ('runOnCluster' in bench) return runClusterRound(launch, bench, scale);
   const folder = temporaryFolder(`bench-${bench.name}`);
   const broker = await BrokerProcess.create(launch, { workDirectory: folder.path });
   try {
@@ -34,6 +44,26 @@ async function runRound(launch: BrokerLaunch, bench: BenchCase, scale: Scale): P
     return await bench.run({ broker, scale, workDirectory: folder.path, startMs });
   } finally {
     await broker.dispose();
+    folder.remove();
+  }
+}
+
+async function runClusterRound(
+  launch: BrokerLaunch,
+  bench: ClusterBenchCase,
+  scale: Scale,
+): Promise<Figures> {
+  const folder = temporaryFolder(`bench-${bench.name}`);
+  const cluster = await ClusterProcess.create({
+    workDirectory: folder.path,
+    nodes: combinedNodes(launch),
+    properties: bench.properties ?? {},
+  });
+  try {
+    const startMs = await cluster.start();
+    return await bench.runOnCluster({ cluster, scale, workDirectory: folder.path, startMs });
+  } finally {
+    await cluster.dispose();
     folder.remove();
   }
 }
@@ -46,7 +76,7 @@ function median(values: readonly number[]): number | undefined {
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }
 
-function rowsOf(bench: BenchCase, rounds: Map<string, Figures[]>): FigureRow[] {
+function rowsOf(bench: AnyBenchCase, rounds: Map<string, Figures[]>): FigureRow[] {
   return Object.entries(bench.figures).map(([figure, info]) => {
     const medianOf = (name: string) =>
       median((rounds.get(name) ?? []).map(figures => figures[figure] ?? Number.NaN));
@@ -92,7 +122,7 @@ function formatBar(row: FigureRow): string {
   return bars.join(', ');
 }
 
-function printRows(bench: BenchCase, rows: readonly FigureRow[]): void {
+function printRows(bench: AnyBenchCase, rows: readonly FigureRow[]): void {
   const lines = [`\n${bench.name}: ${bench.about}`];
   const head = ['', 'Apache Kafka', 'Odradek', 'ratio', 'bar', ''];
   const table = rows.map(row => [

@@ -2,59 +2,17 @@ import { writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fetchApacheKafka } from '../support/apache-kafka.ts';
 import { answersMetadata } from '../support/broker-process.ts';
 import { compileJava } from '../support/client-tools.ts';
 import { runCommand } from '../support/run-command.ts';
-import type { BenchCase, BenchContext, FigureInfo, Figures } from './bench-case.ts';
+import type { AnyBenchCase, BenchCase, FigureInfo, Figures } from './bench-case.ts';
 import { createServingTopics, load, waitForLeaders } from './bench-client.ts';
+import { CLUSTER_CASES } from './cluster-cases.ts';
+import { CLIENT_FLAGS, kafkaTool, producerPerformance, type ProducerShape } from './kafka-tools.ts';
 import { plainBatch, produceFrame } from './load-generator.ts';
 
 const GB = 1e9;
 const MB = 1e6;
-
-/** The client gets Kafka's usual heap and the second compiler: it must not be what is measured. */
-const CLIENT_FLAGS = ['-Xmx512M', '-Xms512M', '-XX:+UseG1GC'];
-
-async function kafkaTool(mainClass: string, args: readonly string[], timeoutMs = 300_000): Promise<string> {
-  const libraries = await fetchApacheKafka('4.3.0');
-  const command = [...CLIENT_FLAGS, '-cp', `${libraries}/*`, `org.apache.kafka.tools.${mainClass}`, ...args];
-  return (await runCommand('java', command, { timeoutMs })).stdout;
-}
-
-interface ProducerShape {
-  readonly recordBytes: number;
-  readonly partitions: number;
-  readonly records: number;
-  readonly config?: readonly string[];
-}
-
-/** One ProducerPerformance run. Returns its last line's figures. */
-async function producerPerformance(
-  broker: BenchContext['broker'],
-  topic: string,
-  shape: ProducerShape,
-  records: number,
-) {
-  const args = ['--topic', topic, '--num-records', `${records}`, '--record-size', `${shape.recordBytes}`];
-  const properties = ['acks=all', ...(shape.config ?? [])].flatMap(property => [
-    '--command-property',
-    property,
-  ]);
-  const output = await kafkaTool('ProducerPerformance', [
-    ...args,
-    '--throughput',
-    '-1',
-    '--bootstrap-server',
-    broker.bootstrap,
-    ...properties,
-  ]);
-  const line = output.trim().split('\n').at(-1) ?? '';
-  const pattern = /([\d.]+) records\/sec .*?(\d+) ms 50th, \d+ ms 95th, (\d+) ms 99th, (\d+) ms 99.9th/;
-  const [, recordsPerSecond, p50, p99, p999] = (pattern.exec(line) ?? []).map(Number);
-  if (recordsPerSecond === undefined || p999 === undefined) throw new Error(`not understood: ${line}`);
-  return { recordsPerSecond, p50: p50 ?? 0, p99: p99 ?? 0, p999 };
-}
 
 function producerCase(
   name: string,
@@ -78,9 +36,9 @@ function producerCase(
     async run({ broker, scale }) {
       await createServingTopics(broker.port, ['load'], shape.partitions);
       const records = Math.ceil(shape.records * scale.share);
-      await producerPerformance(broker, 'load', shape, Math.ceil(records / 5));
+      await producerPerformance(broker.bootstrap, 'load', { ...shape, records: Math.ceil(records / 5) });
       const cpuBefore = broker.cpuSeconds();
-      const result = await producerPerformance(broker, 'load', shape, records);
+      const result = await producerPerformance(broker.bootstrap, 'load', { ...shape, records });
       const cpu = broker.cpuSeconds() - cpuBefore;
       return {
         'records per second': result.recordsPerSecond,
@@ -170,7 +128,7 @@ const consume: BenchCase = {
     await createServingTopics(broker.port, ['load'], 6);
     const shape = { recordBytes: 100, partitions: 6, records: 10_000_000 };
     const records = Math.ceil(shape.records * scale.share);
-    await producerPerformance(broker, 'load', shape, records);
+    await producerPerformance(broker.bootstrap, 'load', { ...shape, records });
     const configFile = join(workDirectory, 'consumer.properties');
     writeFileSync(configFile, 'auto.offset.reset=earliest\n');
     const args = ['--bootstrap-server', broker.bootstrap, '--topic', 'load', '--num-records', `${records}`];
@@ -347,7 +305,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - startedAt;
 }
 
-export const CASES: readonly BenchCase[] = [
+export const CASES: readonly AnyBenchCase[] = [
   producerCase(
     'produce-100x6',
     'ProducerPerformance, 100 B records over 6 partitions, default producer',
@@ -374,4 +332,5 @@ export const CASES: readonly BenchCase[] = [
   memory,
   manyPartitions,
   connections,
+  ...CLUSTER_CASES,
 ];

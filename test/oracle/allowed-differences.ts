@@ -92,7 +92,8 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
     step: 'twice',
     field: '*',
     reason:
-      'A partition that is named twice is an INVALID_REQUEST at every version; Apache Kafka answers version 0 as if it were not, and the others once.',
+      'A partition that is named twice is an INVALID_REQUEST at every version; ' +
+      'Apache Kafka answers version 0 as if it were not, and the others once.',
   },
   {
     api: 'DescribeConfigs',

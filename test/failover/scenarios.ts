@@ -1,0 +1,173 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { targetName } from '../support/broker-target.ts';
+import type { ClusterNode } from '../support/cluster-process.ts';
+import {
+  activeController,
+  busiestLeader,
+  electPreferredLeaders,
+  leadersOf,
+  reassign,
+  waitForReassignment,
+} from '../support/cluster-process-admin.ts';
+import { type Arena, PARTITIONS } from './arena.ts';
+
+/** Longer than `broker.session.timeout.ms` of the clusters here, which is 3,000. */
+const PAUSE_MS = 5_000;
+const START_MS = targetName() === 'odradek' ? 20_000 : 60_000;
+
+export interface Scenario {
+  readonly name: string;
+  readonly layout: 'combined' | 'separate';
+  /** One of the few that a quick run takes. */
+  readonly quick?: boolean;
+  /** Breaks and mends once. `turn` counts from 0. Producers go on all the time. */
+  readonly turn: (arena: Arena, turn: number) => Promise<void>;
+}
+
+/** Takes a node away by `take`, waits for the others to go on without it, and brings it back. */
+export async function without(
+  arena: Arena,
+  node: ClusterNode,
+  take: () => Promise<unknown>,
+  mend: () => Promise<unknown> = async () => {},
+): Promise<void> {
+  const since = performance.now();
+  await take();
+  await arena.waitForProgress(since);
+  await mend();
+  await node.process.start();
+  await arena.waitUntilHealthy(START_MS + 40_000);
+}
+
+/** The replicas of each partition, the first one last: every partition gets another preferred leader. */
+async function rotatedReplicas(arena: Arena, topic: string): Promise<Map<number, readonly number[]>> {
+  const { topics } = await arena.cluster.metadata([topic]);
+  const partitions = topics[0]?.partitions ?? [];
+  return new Map(
+    partitions.map(({ partitionIndex, replicaNodes: [first = -1, ...others] }) => [
+      partitionIndex,
+      [...others, first],
+    ]),
+  );
+}
+
+/** Gives every partition another preferred leader and elects it. */
+export async function moveLeaders(arena: Arena): Promise<void> {
+  for (const topic of arena.topics) {
+    const before = await leadersOf(arena.cluster, topic);
+    const replicas = await rotatedReplicas(arena, topic);
+    await reassign(arena.cluster, topic, replicas);
+    await waitForReassignment(arena.cluster, topic, replicas);
+    await electPreferredLeaders(arena.cluster, topic);
+    const after = await leadersOf(arena.cluster, topic);
+    const wanted = after.map((_, partition) => replicas.get(partition)?.[0]);
+    if (`${after}` !== `${wanted}`) throw new Error(`${topic} is led by ${after}, it was ${before}`);
+  }
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'kill -9 of a leader',
+    layout: 'combined',
+    quick: true,
+    async turn(arena) {
+      const leader = await busiestLeader(arena.cluster, arena.topics);
+      await without(arena, leader, () => leader.process.kill());
+    },
+  },
+  {
+    name: 'SIGSTOP of a leader for longer than its session',
+    layout: 'combined',
+    quick: true,
+    async turn(arena) {
+      const leader = await busiestLeader(arena.cluster, arena.topics);
+      const since = performance.now();
+      leader.process.pause();
+      await sleep(PAUSE_MS);
+      await arena.waitForProgress(since);
+      leader.process.resume();
+      await arena.waitUntilHealthy();
+    },
+  },
+  {
+    name: 'rolling restart',
+    layout: 'combined',
+    async turn(arena) {
+      for (const { process } of arena.cluster.nodes) {
+        await process.stop();
+        await process.start();
+        await arena.waitUntilHealthy(START_MS + 40_000);
+      }
+    },
+  },
+  {
+    name: 'loss of a disk',
+    layout: 'combined',
+    quick: true,
+    async turn(arena) {
+      const leader = await busiestLeader(arena.cluster, arena.topics);
+      await without(
+        arena,
+        leader,
+        () => leader.process.kill(),
+        () => leader.process.wipe(),
+      );
+    },
+  },
+  {
+    name: 'preferred election',
+    layout: 'combined',
+    turn: moveLeaders,
+  },
+  {
+    name: 'reassignment under load',
+    layout: 'combined',
+    quick: true,
+    async turn(arena, turn) {
+      const ids = arena.cluster.brokers.map(({ id }) => id);
+      const leaving = ids[turn % ids.length] ?? 1;
+      const staying = ids.filter(id => id !== leaving);
+      for (const replicas of [staying, [leaving, ...staying]]) {
+        for (const topic of arena.topics) await reassign(arena.cluster, topic, everyPartition(replicas));
+        for (const topic of arena.topics) {
+          await waitForReassignment(arena.cluster, topic, everyPartition(replicas));
+        }
+      }
+    },
+  },
+  {
+    name: 'kill -9 of the active controller, which is a broker too',
+    layout: 'combined',
+    async turn(arena) {
+      const controller = arena.cluster.node(await activeController(arena.cluster));
+      await without(arena, controller, () => controller.process.kill());
+    },
+  },
+  {
+    name: 'kill -9 of the active controller, which is a process of its own',
+    layout: 'separate',
+    async turn(arena) {
+      const controller = arena.cluster.node(await activeController(arena.cluster));
+      const since = performance.now();
+      await controller.process.kill();
+      await waitForOtherController(arena, controller.id);
+      await arena.waitForProgress(since);
+      // The new controller serves: an election needs it.
+      for (const topic of arena.topics) await electPreferredLeaders(arena.cluster, topic);
+      await controller.process.start();
+      await arena.waitUntilHealthy(START_MS + 40_000);
+    },
+  },
+];
+
+async function waitForOtherController(arena: Arena, before: number): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while ((await activeController(arena.cluster)) === before) {
+    if (performance.now() > deadline) throw new Error(`brokers still take node ${before} for the controller`);
+    await sleep(50);
+  }
+}
+
+function everyPartition(replicas: readonly number[]): Map<number, readonly number[]> {
+  return new Map(Array.from({ length: PARTITIONS }, (_, partition) => [partition, replicas]));
+}
