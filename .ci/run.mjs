@@ -30,7 +30,8 @@ const steps = [
   { name: 'current-node', limitMinutes: 6, run: testOnCurrentNode },
   { name: 'clients', limitMinutes: 15, run: limit => command('npm', ['run', 'test:clients'], limit) },
   { name: 'oracle', limitMinutes: 15, run: limit => command('npm', ['run', 'test:oracle'], limit) },
-  { name: 'bench', limitMinutes: 8, run: limit => command('npm', ['run', 'bench', '--', '--quick'], limit) },
+  { name: 'failover', limitMinutes: 10, run: testFailover },
+  { name: 'bench', limitMinutes: 20, run: limit => command('npm', ['run', 'bench', '--', '--quick'], limit) },
 ];
 
 /** Runs a command in a process group of its own, shows its output and ends the group at its time limit. */
@@ -78,7 +79,7 @@ function command(file, args, limitMs, options = {}) {
 /** A copy of what git would check out, without what was installed or built here. */
 function cleanCopy(label) {
   const folder = mkdtempSync(join(tmpdir(), `odradek-ci-${label}-`));
-  const left = new Set(['node_modules', 'dist', 'data', '.git', '.tools', '.bench']);
+  const left = new Set(['node_modules', 'dist', 'data', '.git', '.tools', '.bench', '.simulation']);
   cpSync(root, folder, { recursive: true, filter: path => dirname(path) !== root || !left.has(path.slice(root.length + 1)) });
   return folder;
 }
@@ -112,6 +113,12 @@ async function simulate(limitMs) {
   const seeds = await run('--seeds', '1..300');
   const canary = await run('--seeds', '1..40', '--mutant', 'canary', '--stop-on-failure', '--must-fail', '--json');
   return { code: seeds.code === 0 ? canary.code : seeds.code, output: seeds.output };
+}
+
+/** Each kind of failure once under traffic of every client; `npm run test:failover` has each three times. */
+function testFailover(limitMs) {
+  const env = { ...process.env, CI: '1', NO_COLOR: '1', FORCE_COLOR: '0', QUICK: '1' };
+  return command('npm', ['run', 'test:failover'], limitMs, { env });
 }
 
 /** A log cut at every byte of its last 64 KiB, where `npm test` takes a part of them. */

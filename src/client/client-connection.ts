@@ -38,7 +38,8 @@ interface InFlight {
   readonly pending: PendingRequest;
 }
 
-interface VersionRange {
+/** The versions of an API that a node serves, both inclusive. */
+export interface VersionRange {
   readonly minVersion: number;
   readonly maxVersion: number;
 }
@@ -105,6 +106,11 @@ export class ClientConnection {
       socket => this.connected(socket),
       (error: unknown) => this.close(Errors.NETWORK_EXCEPTION, `cannot be reached: ${messageOf(error)}`),
     );
+  }
+
+  /** What the peer serves, by API key; `undefined` while it has not said so. */
+  get peerVersions(): ReadonlyMap<number, VersionRange> | undefined {
+    return this.state === 'ready' ? this.versions : undefined;
   }
 
   send(pending: PendingRequest): void {

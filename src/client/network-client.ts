@@ -3,9 +3,10 @@ import type { HostAndPort } from '../config/listeners.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { Infer, Input, Message } from '../protocol/schema.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { ClientConnection, type ClientConnectionOptions } from './client-connection.ts';
+import { ClientConnection, type ClientConnectionOptions, type VersionRange } from './client-connection.ts';
 
 export type { HostAndPort } from '../config/listeners.ts';
+export type { VersionRange } from './client-connection.ts';
 
 /** An API as a client uses it: the two halves of `src/protocol/messages/`. */
 export interface Api<Req extends Message, Res extends Message> {
@@ -75,6 +76,11 @@ export class NetworkClient {
         reject,
       });
     });
+  }
+
+  /** What the node at an address serves, by API key; `undefined` without a connection to it on which it has said so. */
+  versionsOf(to: HostAndPort): ReadonlyMap<number, VersionRange> | undefined {
+    return this.connections.get(keyOf(to))?.peerVersions;
   }
 
   /** Closes the connection to an address, if there is one. Its requests are rejected with NETWORK_EXCEPTION. */

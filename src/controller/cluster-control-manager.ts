@@ -23,6 +23,16 @@ export interface BrokerHeartbeatReply {
   readonly shouldShutDown: boolean;
 }
 
+/** A step of fencing a broker. */
+export interface FenceStep {
+  readonly brokerId: number;
+  /** False while there are partitions left to take from it. */
+  readonly isDone: boolean;
+}
+
+/** Partitions that one step of a fence takes from a broker: some 10 ms of work, between which others are served. */
+const FENCE_STEP_PARTITIONS = 1_000;
+
 export interface ClusterControlOptions {
   readonly nodeId: number;
   readonly clusterId: string;
@@ -45,6 +55,8 @@ export class ClusterControlManager {
   private readonly options: ClusterControlOptions;
   private readonly heartbeats: BrokerHeartbeatManager;
   private readonly replication: ReplicationControlManager;
+  /** The broker whose fence has begun. It is brought to its end, whether or not the broker is heard of meanwhile. */
+  private fencing: { readonly id: number; readonly epoch: BrokerEpoch } | undefined;
 
   constructor(
     options: ClusterControlOptions,
@@ -191,21 +203,39 @@ export class ClusterControlManager {
     return splittableResult(records, reply);
   }
 
-  /** Fences one broker that was not heard of for a session, and gives its id. */
-  fenceStaleBroker(image: MetadataImage, nowMs: number): ControllerResult<number | undefined> {
-    const unfenced = [...image.cluster.brokers.values()].filter(broker => !broker.fenced);
-    for (const id of this.heartbeats.stale(
-      unfenced.map(broker => broker.id),
-      nowMs,
-    )) {
-      return splittableResult(this.fence(image, image.cluster.broker(id)!), id);
+  /**
+   * One step of fencing one broker that was not heard of for a session. Its partitions go first: a controller that
+   * comes in between finds the broker unfenced, and does the rest when its session there has ended.
+   */
+  fenceStaleBroker(image: MetadataImage, nowMs: number): ControllerResult<FenceStep | undefined> {
+    const broker = this.toFence(image, nowMs);
+    if (broker === undefined) {
+      this.fencing = undefined;
+      return splittableResult([], undefined);
     }
-    return splittableResult([], undefined);
+    const change = { brokerToRemove: broker.id, limit: FENCE_STEP_PARTITIONS };
+    const records = this.replication.leaderAndIsrUpdates(image, change);
+    const isDone = records.length < FENCE_STEP_PARTITIONS;
+    if (isDone) records.push(registrationChange(broker, { fenced: 1 }));
+    this.fencing = isDone ? undefined : { id: broker.id, epoch: broker.epoch };
+    return splittableResult(records, { brokerId: broker.id, isDone });
+  }
+
+  /** The broker whose fence has begun, or one that is due. */
+  private toFence(image: MetadataImage, nowMs: number): BrokerRegistration | undefined {
+    const { fencing } = this;
+    const begun = fencing === undefined ? undefined : image.cluster.broker(fencing.id);
+    if (begun !== undefined && begun.epoch === fencing?.epoch && !begun.fenced) return begun;
+    const unfenced = [...image.cluster.brokers.values()].filter(broker => !broker.fenced);
+    const ids = unfenced.map(broker => broker.id);
+    for (const id of this.heartbeats.stale(ids, nowMs)) return image.cluster.broker(id);
+    return undefined;
   }
 
   /** A new controller has heard of nobody: every broker of the image gets a session. */
   startSessions(image: MetadataImage, nowMs: number): void {
     this.heartbeats.clear();
+    this.fencing = undefined;
     for (const broker of image.cluster.brokers.values()) {
       if (!broker.fenced) this.heartbeats.expect(broker.id, broker.epoch, nowMs);
     }

@@ -341,10 +341,13 @@ export class QuorumController implements MetadataPublisher {
       bootstrapRecords: this.options.bootstrapRecords,
       minInsyncReplicas: this.options.config.int('min.insync.replicas'),
     });
-    if (records.length > 0) this.append(state, records, true);
-    this.index.at(state.image.topics);
-    this.cluster.startSessions(state.image, this.nowMs());
-    this.startTasks();
+    // The quorum may have gone on to another leader already: then this one has ended before it began.
+    this.unasked('activate', active => {
+      if (records.length > 0) this.append(active, records, true);
+      this.index.at(active.image.topics);
+      this.cluster.startSessions(active.image, this.nowMs());
+      this.startTasks();
+    });
   }
 
   private startTasks(): void {
@@ -371,7 +374,10 @@ export class QuorumController implements MetadataPublisher {
     if (this.active === undefined || !this.elections.areLeadersImbalanced(this.active.image)) return;
     this.elect('gave partitions back to their preferred leaders', ({ image }) =>
       this.elections.balanceLeaders(image),
-    ).then(isFull => isFull && this.balanceLeaders(), ignoreLoss);
+    ).then(
+      isFull => isFull && this.balanceLeaders(),
+      error => this.giveUp('balanceLeaders', error),
+    );
   }
 
   /** Where a topic allows it, partitions that nobody else can lead get a leader that may lack records. */
@@ -379,7 +385,10 @@ export class QuorumController implements MetadataPublisher {
     if (this.active === undefined || !this.elections.areSomeLeaderless(this.active.image)) return;
     this.elect('elected leaders that may lack records', ({ image }) =>
       this.elections.electUncleanLeaders(image),
-    ).then(isFull => isFull && this.electUncleanLeaders(), ignoreLoss);
+    ).then(
+      isFull => isFull && this.electUncleanLeaders(),
+      error => this.giveUp('electUncleanLeaders', error),
+    );
   }
 
   /** One round of elections that nobody asked for. Resolves to whether another one should follow. */
@@ -520,15 +529,32 @@ export class QuorumController implements MetadataPublisher {
     }
   }
 
-  private fenceStaleBrokers(): void {
-    for (;;) {
-      const { active } = this;
-      if (active === undefined) return;
-      const result = this.cluster.fenceStaleBroker(active.image, this.nowMs());
-      if (result.response === undefined) return;
-      this.logger.warn('fenced a broker that was not heard of', { brokerId: result.response });
-      this.append(active, result.records, result.atomic);
+  /** Does at once what no request asks for, and so nobody waits for. Not if this node is not the active controller. */
+  private unasked(name: string, operation: (state: ActiveState) => void): void {
+    const { active } = this;
+    if (active === undefined) return;
+    try {
+      operation(active);
+    } catch (error) {
+      this.giveUp(name, error);
     }
+  }
+
+  /** Leadership was lost on the way: the next controller looks for itself. What is no such error is a bug. */
+  private giveUp(name: string, error: unknown): void {
+    if (!(error instanceof KafkaError)) throw error;
+    if (error.code === Errors.NOT_CONTROLLER) return;
+    this.logger.error('what the controller does by itself has failed', { name, error: error.message });
+  }
+
+  private fenceStaleBrokers(): void {
+    this.unasked('fenceStaleBrokers', active => {
+      const { records, atomic, response: step } = this.cluster.fenceStaleBroker(active.image, this.nowMs());
+      if (step === undefined) return;
+      this.append(active, records, atomic);
+      if (step.isDone) this.logger.warn('fenced a broker that was not heard of', { brokerId: step.brokerId });
+      this.runtime.timers.soon(() => this.fenceStaleBrokers());
+    });
   }
 
   /**
@@ -541,7 +567,7 @@ export class QuorumController implements MetadataPublisher {
     const { brokers, controllers } = active.image.cluster;
     const alone = (ids: Iterable<number>): boolean => [...ids].every(id => id === this.log.nodeId);
     if (alone(brokers.keys()) && alone(controllers.keys())) return;
-    this.append(active, [metadataRecord('NoOpRecord', {})], true);
+    this.unasked('writeNoOp', state => this.append(state, [metadataRecord('NoOpRecord', {})], true));
   }
 
   private every(periodMs: number, task: () => void): void {
@@ -576,11 +602,6 @@ function isUncleanElection(record: MetadataRecord): record is MetadataRecordOf<'
     record.data.leaderRecoveryState === LeaderRecoveryState.RECOVERING &&
     record.data.leader >= 0
   );
-}
-
-/** Leadership was lost on the way: the next controller looks for itself. */
-function ignoreLoss(error: unknown): void {
-  if (!(error instanceof KafkaError)) throw error;
 }
 
 function notController(): KafkaError {

@@ -41,6 +41,8 @@ export interface BrokerStateChange {
   readonly uncleanShutdown?: number;
   /** Replicas of `brokerToRemove` only in these directories. */
   readonly directories?: ReadonlySet<Uuid>;
+  /** At most so many partitions now; the next call, on the image with these changes, gives the next ones. */
+  readonly limit?: number;
 }
 
 /**
@@ -81,11 +83,13 @@ export class ReplicationControlManager {
       if (brokerToRemove !== undefined || uncleanShutdown !== undefined) builder.removeFromIsr(isGone);
       if (uncleanShutdown !== undefined) builder.withUncleanShutdown([uncleanShutdown]);
     };
+    const { limit = Number.POSITIVE_INFINITY } = change;
     for (const topicId of topicIds) {
       const topic = image.topics.topicById(topicId)!;
-      topic.partitions.forEach((partition, id) => {
+      for (const [id, partition] of topic.partitions.entries()) {
+        if (changes.records.length >= limit) return changes.records;
         if (isConcerned(partition, change)) changes.change(topic, id, partition, edit);
-      });
+      }
     }
     return changes.records;
   }

@@ -124,6 +124,7 @@ export class AppendQueue {
     }
     if (!this.syncing && this.unsynced.length === 0 && !this.owner.mustSync(this.unsyncedRecords)) {
       this.complete(appends);
+      this.wake();
       return;
     }
     this.unsynced.push(...appends);

@@ -95,6 +95,8 @@ export class LogManager {
   private readonly directories: LogDirectory[];
   private readonly logs = new Map<string, UnifiedLog>();
   private readonly futureLogs = new Map<string, UnifiedLog>();
+  /** Found while loading, beside the one in {@link logs} or {@link futureLogs}; see {@link setDuplicatesAside}. */
+  private readonly duplicates: UnifiedLog[] = [];
   private readonly timers = new Set<Timer>();
   private started = false;
   private stopped = false;
@@ -153,7 +155,6 @@ export class LogManager {
       try {
         await this.loadDirectory(directory);
       } catch (error) {
-        if (error instanceof DuplicateLogError) throw error;
         this.logger.error('a log directory cannot be loaded', { logDir: directory.path, error });
         directory.state.fail(error as Error);
       }
@@ -219,10 +220,35 @@ export class LogManager {
   private register(directory: LogDirectory, log: UnifiedLog): void {
     const logs = log.isFuture ? this.futureLogs : this.logs;
     const key = topicPartitionKey(log.topicPartition);
-    const other = logs.get(key);
-    if (other !== undefined) throw new DuplicateLogError(log.directory, other.directory);
-    logs.set(key, log);
     directory.partitions++;
+    if (logs.has(key)) this.duplicates.push(log);
+    else logs.set(key, log);
+  }
+
+  /**
+   * A partition has two directories when one in a log directory that had failed comes back, and the replica has been
+   * placed anew meanwhile. One of them stays: that of the topic as it is now, with the records of the newest leader
+   * epoch, and the most of them. By what leaders guarantee it holds all of the other, but for what was never committed.
+   * The others get `-stray` names. Called before the first replica is opened.
+   */
+  setDuplicatesAside(topicIdOf: (topic: string) => Uuid | undefined): void {
+    for (const duplicate of this.duplicates.splice(0)) {
+      const logs = duplicate.isFuture ? this.futureLogs : this.logs;
+      const key = topicPartitionKey(duplicate.topicPartition);
+      const first = logs.get(key);
+      const topicId = topicIdOf(duplicate.topicPartition.topic);
+      const isBetter = first === undefined || isBetterCopy(duplicate, first, topicId);
+      const [kept, other] = isBetter ? [duplicate, first] : [first, duplicate];
+      logs.set(key, kept);
+      if (other === undefined) continue;
+      const path = other.directory;
+      this.retire(other, true);
+      this.logger.warn(
+        'two log directories hold the same partition: the copy with the newest records is used, the other is set ' +
+          'aside under a name that ends in -stray and may be deleted by hand',
+        { used: kept.directory, setAside: path, now: other.directory, ...endsOf(kept, other) },
+      );
+    }
   }
 
   private configOf(topic: string): LogConfig {
@@ -318,11 +344,15 @@ export class LogManager {
     const log = logs.get(key);
     if (log === undefined) return;
     logs.delete(key);
+    this.retire(log, options.stray === true);
+  }
+
+  private retire(log: UnifiedLog, stray: boolean): void {
+    const { topicPartition } = log;
     const directory = this.directories.find(one => one.path === log.logDirectory);
     if (directory === undefined || directory.state.isOffline) return;
     directory.partitions--;
     const uniqueId = this.runtime.random.bytes(16).toString('hex');
-    const stray = options.stray === true;
     const name = stray
       ? strayDirectoryName(topicPartition, uniqueId)
       : deleteDirectoryName(topicPartition, uniqueId);
@@ -355,6 +385,10 @@ export class LogManager {
 
   get onlineLogDirs(): string[] {
     return this.directories.filter(directory => !directory.state.isOffline).map(directory => directory.path);
+  }
+
+  get hasOfflineLogDirs(): boolean {
+    return this.directories.some(directory => directory.state.isOffline);
   }
 
   isOffline(logDir: string): boolean {
@@ -420,7 +454,7 @@ export class LogManager {
   }
 
   private logsOf(directory: LogDirectory): UnifiedLog[] {
-    return [...this.logs.values()].filter(log => log.logDirectory === directory.path);
+    return [...this.logs.values(), ...this.duplicates].filter(log => log.logDirectory === directory.path);
   }
 
   // Periodic work.
@@ -556,10 +590,19 @@ export class LogManager {
   }
 }
 
-/** One partition has two directories. */
-export class DuplicateLogError extends Error {
-  constructor(one: string, other: string) {
-    super(`${one} and ${other} are the same partition: move one away`);
-    this.name = 'DuplicateLogError';
-  }
+/** Whether `one` is to stay rather than `other`, which is of the same partition. */
+function isBetterCopy(one: UnifiedLog, other: UnifiedLog, topicId: Uuid | undefined): boolean {
+  const isOfTopic = one.topicId === topicId;
+  if (isOfTopic !== (other.topicId === topicId)) return isOfTopic;
+  const epochs = (one.latestEpoch ?? -1) - (other.latestEpoch ?? -1);
+  return epochs !== 0 ? epochs > 0 : one.logEndOffset > other.logEndOffset;
+}
+
+function endsOf(kept: UnifiedLog, other: UnifiedLog) {
+  return {
+    usedEpoch: kept.latestEpoch,
+    usedEnd: kept.logEndOffset,
+    setAsideEpoch: other.latestEpoch,
+    setAsideEnd: other.logEndOffset,
+  };
 }

@@ -420,7 +420,11 @@ export class LogSegment {
     this.offsetIndex.truncateTo(offset);
     this.timeIndex.truncateTo(offset);
     this.transactionIndex.truncateTo(offset);
-    this.log.open().truncateSync(position);
+    const file = this.log.open();
+    file.truncateSync(position);
+    // At once: after a power failure the old length would be back, and with it batches that the leader does not have.
+    // The recovery point may be past them by then, and no start would look at them.
+    file.syncSync();
     this.stagedBytes = position;
     this.writtenBytes = position;
     this.syncedBytes = Math.min(this.syncedBytes, position);

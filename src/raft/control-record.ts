@@ -1,4 +1,6 @@
+import { MalformedError } from '../base/byte-reader.ts';
 import type { Timestamp } from '../base/int64.ts';
+import type { VotersRecord } from '../protocol/records/data.ts';
 import {
   type ControlRecordInput,
   ControlRecordType,
@@ -83,21 +85,25 @@ export function decodeControlRecord(key: Buffer | null, value: Buffer | null): C
     case ControlRecordType.KRAFT_VERSION:
       return { type: 'kraftVersion', level: record.message.kRaftVersion };
     case ControlRecordType.KRAFT_VOTERS:
-      return {
-        type: 'voters',
-        voters: new VoterSet(
-          record.message.voters.map(voter => ({
-            id: voter.voterId,
-            directoryId: voter.voterDirectoryId,
-            endpoints: voter.endpoints,
-            minKRaftVersion: voter.kRaftVersionFeature.minSupportedVersion,
-            maxKRaftVersion: voter.kRaftVersionFeature.maxSupportedVersion,
-          })),
-        ),
-      };
+      return { type: 'voters', voters: decodeVoters(record.message) };
     case 'unknown':
       return record;
     default:
       return { type: 'unknown', typeId: record.type };
   }
+}
+
+function decodeVoters({ voters }: VotersRecord): VoterSet {
+  if (new Set(voters.map(voter => voter.voterId)).size < voters.length) {
+    throw new MalformedError('a record of the voters names one twice');
+  }
+  return new VoterSet(
+    voters.map(voter => ({
+      id: voter.voterId,
+      directoryId: voter.voterDirectoryId,
+      endpoints: voter.endpoints,
+      minKRaftVersion: voter.kRaftVersionFeature.minSupportedVersion,
+      maxKRaftVersion: voter.kRaftVersionFeature.maxSupportedVersion,
+    })),
+  );
 }

@@ -66,8 +66,7 @@ export class LeaderState {
   majorityOffset(voters: VoterSet, self: ReplicaKey, durableEndOffset: Offset): Offset {
     const offsets = voters.voters.map(voter => {
       if (voter.id === self.id && voters.has(self)) return durableEndOffset;
-      const replica = this.replicas.get(voter.id);
-      return replica !== undefined && voters.has(replica.key) ? replica.fetchOffset : -1;
+      return this.voterProgress(voter.id, voters)?.fetchOffset ?? -1;
     });
     offsets.sort((a, b) => compare64(b, a));
     return offsets[voters.majority - 1] ?? -1;
@@ -82,7 +81,7 @@ export class LeaderState {
     if (needed <= 0) return Number.POSITIVE_INFINITY;
     const lastFetches = voters.voters
       .filter(voter => voter.id !== self.id)
-      .map(voter => Math.max(this.startMs, this.replicas.get(voter.id)?.lastFetchMs ?? 0))
+      .map(voter => Math.max(this.startMs, this.voterProgress(voter.id, voters)?.lastFetchMs ?? 0))
       .sort((a, b) => b - a);
     return (lastFetches[needed - 1] ?? this.startMs) + timeoutMs;
   }
@@ -100,6 +99,12 @@ export class LeaderState {
       if (voters.get(id) === undefined && nowMs - replica.lastFetchMs > OBSERVER_SESSION_MS)
         this.replicas.delete(id);
     }
+  }
+
+  /** Of the voter itself: a node of its id with another disk is not it. */
+  voterProgress(id: number, voters: VoterSet): ReplicaProgress | undefined {
+    const replica = this.replicas.get(id);
+    return replica !== undefined && voters.has(replica.key) ? replica : undefined;
   }
 
   private offsetOf(id: number): Offset {

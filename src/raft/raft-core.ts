@@ -14,6 +14,7 @@ import {
 import type { FetchRequest, RaftMessage, RaftRequest, RaftResponse, VoteRequest } from './raft-message.ts';
 import { emptyOutput, RaftReplica } from './raft-replica.ts';
 import type { RaftEvent, Ready } from './ready.ts';
+import type { OffsetAndEpoch } from './raft-client.ts';
 import { type ReplicaKey, sameReplica, type VoterNode, type VoterSet } from './voter-set.ts';
 
 /**
@@ -125,6 +126,11 @@ export class RaftCore extends RaftReplica {
         this.log.replaceBySnapshot(event.id, event.voters ?? this.log.voters);
         this.raiseHighWatermark(event.id.offset);
         if (this.state.name === 'follower') this.state.snapshot = undefined;
+        return;
+      case 'snapshotRefused':
+        if (this.state.name !== 'follower') return;
+        this.state.snapshot = undefined;
+        this.requests.pause(this.state.leaderId, this.now);
         return;
       case 'resign':
         if (this.isLeader && event.epoch === this.currentEpoch) this.becomeResigned();
@@ -384,7 +390,7 @@ export class RaftCore extends RaftReplica {
       refuse(Errors.FENCED_LEADER_EPOCH);
       return;
     }
-    if (request.lastEpoch > request.epoch || request.lastOffset < 0) {
+    if (request.epoch > EPOCH_MAX || request.lastEpoch > request.epoch || request.lastOffset < 0) {
       refuse(Errors.INVALID_REQUEST);
       return;
     }
@@ -414,13 +420,16 @@ export class RaftCore extends RaftReplica {
       this.respond(request, { type, ...this.answer(Errors.FENCED_LEADER_EPOCH) });
       return;
     }
-    if (request.leaderId !== request.from) {
+    if (request.epoch > EPOCH_MAX || request.leaderId !== request.from) {
       this.respond(request, { type, ...this.answer(Errors.INVALID_REQUEST) });
       return;
     }
     // Who leads is true for everyone, so it is taken in even where the request was meant for another
     // incarnation.
-    this.learn(request.leaderId, request.epoch, begins);
+    if (!this.learn(request.leaderId, request.epoch, begins)) {
+      this.respond(request, { type, ...this.answer(Errors.INVALID_REQUEST) });
+      return;
+    }
     const meantForUs = !begins || sameReplica(request.voter, this.self);
     this.respond(request, { type, ...this.answer(meantForUs ? Errors.NONE : Errors.INVALID_VOTER_KEY) });
     if (begins || this.state.name !== 'follower' || this.state.leaderId !== request.leaderId) return;
@@ -440,7 +449,10 @@ export class RaftCore extends RaftReplica {
   private handleResponse(response: RaftResponse): void {
     const epochBefore = this.currentEpoch;
     const stateBefore = this.state;
-    this.learn(response.leaderId, response.epoch, false);
+    if (response.epoch > EPOCH_MAX || !this.learn(response.leaderId, response.epoch, false)) {
+      this.requests.pause(response.from, this.now);
+      return;
+    }
     if (this.currentEpoch !== epochBefore || this.state !== stateBefore) return;
     if (response.error !== Errors.NONE && response.type !== 'voteResponse') {
       if (response.error === Errors.SNAPSHOT_NOT_FOUND && this.state.name === 'follower') {
@@ -488,10 +500,20 @@ export class RaftCore extends RaftReplica {
     follower: FollowerState,
     response: Extract<RaftResponse, { type: 'fetchResponse' }>,
   ): void {
+    const { snapshotId, divergingEpoch } = response;
+    const isPlausible =
+      divergingEpoch !== undefined
+        ? divergingEpoch.epoch <= this.log.lastEpoch && divergingEpoch.offset >= 0
+        : snapshotId === undefined || this.isAhead(snapshotId);
+    if (!isPlausible) {
+      // No leader could mean that. It is as good as no answer.
+      this.requests.pause(response.from, this.now);
+      return;
+    }
     follower.fetchDeadlineMs = this.now + this.options.fetchTimeoutMs;
     follower.hasFetched = true;
-    if (response.divergingEpoch !== undefined) {
-      const { epoch, offset } = response.divergingEpoch;
+    if (divergingEpoch !== undefined) {
+      const { epoch, offset } = divergingEpoch;
       const own = this.log.endOffsetForEpoch(epoch);
       const truncateTo = own.epoch === epoch ? min64(own.offset, offset) : own.offset;
       const floor = max64(this.committed ?? 0, this.log.startOffset);
@@ -503,36 +525,51 @@ export class RaftCore extends RaftReplica {
       if (truncateTo < this.log.endOffset) {
         this.log.truncateTo(truncateTo);
         this.out.truncateTo = truncateTo;
+      } else {
+        this.requests.pause(response.from, this.now);
       }
       return;
     }
-    if (response.snapshotId !== undefined) {
-      follower.snapshot = { id: response.snapshotId, position: 0, installing: false };
+    if (snapshotId !== undefined) {
+      follower.snapshot = { id: snapshotId, position: 0, installing: false };
       return;
     }
-    for (const entry of response.entries ?? []) {
+    const { entries = [] } = response;
+    const end = this.log.endOffset;
+    for (const entry of entries) {
       if (entry.baseOffset !== this.log.endOffset || entry.epoch < this.log.lastEpoch) break;
       if (entry.epoch > this.currentEpoch) break;
       this.append(entry);
     }
+    if (entries.length > 0 && this.log.endOffset === end) this.requests.pause(response.from, this.now);
     this.raiseHighWatermark(min64(response.highWatermark, this.log.endOffset));
+  }
+
+  /** Whether a snapshot takes the log on, without going back behind what is committed. */
+  private isAhead({ offset, epoch }: OffsetAndEpoch): boolean {
+    const { log } = this;
+    if (offset <= max64(this.committed ?? 0, log.startOffset)) return false;
+    return epoch > log.lastEpoch || offset > log.endOffset;
   }
 
   private handleSnapshotFetched(
     follower: FollowerState,
     response: Extract<RaftResponse, { type: 'fetchSnapshotResponse' }>,
   ): void {
-    follower.fetchDeadlineMs = this.now + this.options.fetchTimeoutMs;
     const { snapshot } = follower;
-    const { bytes, size } = response;
-    if (snapshot === undefined || bytes === undefined || size === undefined) return;
-    if (
-      response.position !== snapshot.position ||
-      compareOffsetAndEpoch(response.snapshotId, snapshot.id) !== 0
-    )
+    if (snapshot === undefined) return;
+    const { bytes = NO_BYTES, size = -1, position } = response;
+    const isNext =
+      position === snapshot.position && compareOffsetAndEpoch(response.snapshotId, snapshot.id) === 0;
+    if (!isNext || bytes.length === 0 || position + bytes.length > size) {
+      // It begins anew, with what the leader has by then. Until something of use comes, the leader counts as silent.
+      follower.snapshot = undefined;
+      this.requests.pause(response.from, this.now);
       return;
+    }
+    follower.fetchDeadlineMs = this.now + this.options.fetchTimeoutMs;
     snapshot.position += bytes.length;
-    const last = snapshot.position >= size;
+    const last = snapshot.position === size;
     snapshot.installing = last;
     this.out.snapshotChunk = { id: snapshot.id, position: response.position, bytes, last };
   }
@@ -700,6 +737,13 @@ export class RaftCore extends RaftReplica {
     return undefined;
   }
 }
+
+/**
+ * An epoch above it is not believed: no quorum comes so far by its elections, and at the largest that fits into a
+ * request there could be none any more.
+ */
+const EPOCH_MAX = 0x7fff_0000;
+const NO_BYTES = Buffer.alloc(0);
 
 /** A replica has one fetch at a time; readers that are no replicas have no number in common. */
 function parkingPlace({ replica, correlationId }: FetchRequest): number {

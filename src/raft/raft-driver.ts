@@ -1,10 +1,11 @@
 import { invariant } from '../base/assert.ts';
 import { add64, max64, type LeaderEpoch, type Offset, sub64, type Timestamp } from '../base/int64.ts';
-import type { Logger } from '../base/logger.ts';
+import { LimitedLogger, type Logger } from '../base/logger.ts';
 import { errorName, Errors, KafkaError } from '../protocol/errors.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { ControlRecord } from './control-record.ts';
+import { type FetchedPayload, fetchedEntries } from './fetched-entries.ts';
 import { ListenerContext, readCommitted } from './listener-context.ts';
 import type { LogEntry, VoterSetAtOffset } from './log-summary.ts';
 import { NO_ELECTION } from './quorum-state.ts';
@@ -23,7 +24,7 @@ import type { RaftMessage } from './raft-message.ts';
 import type { RaftTransport } from './raft-transport.ts';
 import type { AppendBatch, QuorumStatus, RaftCoreOptions, RaftEvent, Ready } from './ready.ts';
 import type { RawSnapshotWriter, ReplicatedLog } from './replicated-log.ts';
-import { readSnapshotHeader, RecordsSnapshotWriter } from './snapshot-file.ts';
+import { readSnapshotHeader, RecordsSnapshotWriter, snapshotProblem } from './snapshot-file.ts';
 import type { ReplicaKey, VoterNode, VoterSet } from './voter-set.ts';
 
 export interface RaftDriverOptions extends Omit<RaftCoreOptions, 'random' | 'firstCorrelationId'> {
@@ -51,12 +52,14 @@ export interface RaftDriverParts {
 /** What a driver's log entries carry: values to encode, or a batch as the leader sent it. */
 type EntryPayload =
   | { readonly type: 'values'; readonly values: readonly Buffer[]; readonly timestamp: Timestamp }
-  | { readonly type: 'bytes'; readonly batch: RecordBatch };
+  | FetchedPayload;
 
 const DEFAULT_MAX_BATCH_BYTES = 8 * 1024 * 1024;
 const SCAN_BYTES = 4 * 1024 * 1024;
 /** What may go into one FetchResponse, and into one FetchSnapshotResponse, whatever was asked for. */
 const FETCH_MAX_BYTES = 8 * 1024 * 1024;
+/** How often it is said again that the same peer sends what nobody can use. */
+const LOG_PERIOD_MS = 30_000;
 
 /** How long a change of the voters may take, and what is waited for. */
 export interface VoterChangeOptions {
@@ -85,6 +88,7 @@ type VoterChangeEvent = Extract<
 export class RaftDriver implements RaftClient {
   private readonly runtime: Runtime;
   private readonly logger: Logger;
+  private readonly limitedLogger: LimitedLogger;
   private readonly options: RaftDriverOptions;
   private readonly log: ReplicatedLog;
   private readonly store: QuorumStateStore;
@@ -116,6 +120,7 @@ export class RaftDriver implements RaftClient {
   constructor(runtime: Runtime, logger: Logger, options: RaftDriverOptions, parts: RaftDriverParts) {
     this.runtime = runtime;
     this.logger = logger.child('raft');
+    this.limitedLogger = new LimitedLogger(this.logger, () => this.nowMs(), LOG_PERIOD_MS);
     this.options = options;
     this.log = parts.log;
     this.store = parts.store;
@@ -317,22 +322,39 @@ export class RaftDriver implements RaftClient {
 
   /** A message from another replica. `records`: the bytes that came with a FetchResponse. */
   receive(message: RaftMessage, records: Buffer | undefined): void {
+    this.warnOfSecondLeader(message);
     if (message.type !== 'fetchResponse' || records === undefined) {
       this.dispatch({ type: 'receive', message });
       return;
     }
-    const entries: LogEntry[] = [];
-    try {
-      for (const batch of validBatches(records)) {
-        const { controlRecords, baseOffset, lastOffset, epoch } = decodeBatch(batch);
-        const payload: EntryPayload = { type: 'bytes', batch };
-        entries.push({ baseOffset, lastOffset, epoch, controls: controlRecords, payload });
+    const { entries, problem } = fetchedEntries(records);
+    if (problem !== undefined) {
+      const { from } = message;
+      this.limitedLogger.error(
+        `damaged ${from}`,
+        'the leader sent records that cannot be in a metadata log; what came before them is taken, the rest asked for ' +
+          'again. If it goes on, the disk of that node, or the network to it, damages data',
+        { from, offset: this.core.log.endOffset, problem },
+      );
+      // Nothing that it could go on with: it asks again after a pause, and after a fetch timeout for another leader.
+      if (entries.length === 0) {
+        this.requestFailed(message.from, message.correlationId);
+        return;
       }
-    } catch (error) {
-      // What came before the bad batch is good; the rest is asked for again.
-      this.logger.warn('a fetched batch is damaged', { from: message.from, error: String(error) });
     }
     this.dispatch({ type: 'receive', message: { ...message, entries } });
+  }
+
+  /** The core goes by the leader it knows; somebody should look what this other node is. */
+  private warnOfSecondLeader({ type, from, leaderId, epoch }: RaftMessage & { leaderId?: number }): void {
+    const { leaderId: known, epoch: ours } = this.leaderAndEpoch();
+    if (leaderId === undefined || known === undefined || leaderId === known || epoch !== ours) return;
+    this.limitedLogger.error(
+      `second leader ${from}`,
+      'a node names another leader of this epoch than the one that this node follows, and is not believed: two nodes ' +
+        'have one id, or one of them has lost its quorum-state file',
+      { message: type, from, leaderId, known, epoch },
+    );
   }
 
   /** The transport could not send a request, or its connection closed before the response. */
@@ -586,10 +608,10 @@ export class RaftDriver implements RaftClient {
       );
       if (Buffer.isBuffer(bytes)) this.transport.send(message, bytes);
       else {
-        bytes.then(
-          records => this.transport.send(message, records),
-          error => this.fail(error),
-        );
+        bytes
+          .catch(nothingIfGone)
+          .then(records => this.transport.send(message, records))
+          .catch(error => this.fail(error));
       }
       return;
     }
@@ -622,8 +644,21 @@ export class RaftDriver implements RaftClient {
     }
     this.install?.append(chunk.bytes);
     if (!chunk.last) return;
-    this.install?.freezeSync();
+    const { install } = this;
     this.install = undefined;
+    const problem = install === undefined ? undefined : snapshotProblem(install);
+    if (problem !== undefined) {
+      install?.close();
+      this.limitedLogger.error(
+        'damaged snapshot',
+        'the leader sent a snapshot that cannot be read, and which is asked for again. If it goes on, the disk of that ' +
+          'node, or the network to it, damages data',
+        { leaderId: this.leaderAndEpoch().leaderId, ...chunk.id, problem },
+      );
+      this.events.unshift({ type: 'snapshotRefused' });
+      return;
+    }
+    install?.freezeSync();
     const raw = log.readSnapshot(chunk.id);
     if (raw === undefined) throw new Error(`the snapshot ${chunk.id.offset}-${chunk.id.epoch} is not there`);
     const { kraftVersion, voters } = readSnapshotHeader(raw);
@@ -718,7 +753,12 @@ export class RaftDriver implements RaftClient {
         context.deliver(read);
         this.schedulePump();
       })
-      .catch((error: unknown) => this.fail(error));
+      .catch((error: unknown) => {
+        context.reading = false;
+        // A snapshot has taken its place meanwhile, which is what the listener gets instead.
+        if (context.nextOffset < this.log.startOffset) this.schedulePump();
+        else this.fail(error);
+      });
   }
 
   private dropHeard(): void {
@@ -774,6 +814,12 @@ export class RaftDriver implements RaftClient {
     this.events.length = 0;
     this.checkWatches();
   }
+}
+
+/** Records that a change of leader has cut off, or a snapshot replaced, since it was decided to send them. */
+function nothingIfGone(error: unknown): Buffer {
+  if (error instanceof KafkaError && error.code === Errors.OFFSET_OUT_OF_RANGE) return Buffer.alloc(0);
+  throw error;
 }
 
 function noteControls(sets: VoterSetAtOffset[], batch: RecordBatch): void {

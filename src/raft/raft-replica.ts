@@ -134,7 +134,7 @@ export abstract class RaftReplica {
     ];
     const { leader } = this.state;
     for (const voter of this.voters.voters) {
-      if (voter.id === this.self.id || leader.progress(voter.id) !== undefined) continue;
+      if (voter.id === this.self.id || leader.voterProgress(voter.id, this.voters) !== undefined) continue;
       replicas.push({
         id: voter.id,
         directoryId: voter.directoryId,
@@ -279,25 +279,25 @@ export abstract class RaftReplica {
     });
   }
 
-  /** Someone says who leads in `epoch`. `direct`: the leader itself does. */
-  protected learn(leaderId: number | undefined, epoch: LeaderEpoch, direct: boolean): void {
-    if (epoch < this.currentEpoch || leaderId === this.self.id) return;
+  /**
+   * Someone says who leads in `epoch`. `direct`: the leader itself does. False if this replica knows that another one
+   * leads: an epoch has one leader (M1), and whoever names a second one is wrong in what else it says too.
+   */
+  protected learn(leaderId: number | undefined, epoch: LeaderEpoch, direct: boolean): boolean {
+    if (epoch < this.currentEpoch || leaderId === this.self.id) return true;
     if (epoch > this.currentEpoch) {
       if (leaderId === undefined) this.becomeUnattached(epoch);
       else this.becomeFollower(epoch, leaderId);
-      return;
+      return true;
     }
-    if (leaderId === undefined) return;
+    if (leaderId === undefined) return true;
     const known = electedLeaderOf(this.state, this.self.id);
-    invariant(
-      known === undefined || known === leaderId,
-      'M1',
-      () => `${known} and ${leaderId} lead in epoch ${epoch}`,
-    );
-    if (this.state.name === 'follower') return;
+    if (known !== undefined && known !== leaderId) return false;
+    if (this.state.name === 'follower') return true;
     // A prospective has given up on the leader it knows: only the leader itself brings it back.
-    if (this.state.name === 'prospective' && known !== undefined && !direct) return;
+    if (this.state.name === 'prospective' && known !== undefined && !direct) return true;
     this.becomeFollower(epoch, leaderId);
+    return true;
   }
 
   // Timeouts.

@@ -71,6 +71,8 @@ export type RaftEvent =
       readonly id: OffsetAndEpoch;
       readonly voters: VoterSetAtOffset | undefined;
     }
+  /** What was fetched is no snapshot. */
+  | { readonly type: 'snapshotRefused' }
   | { readonly type: 'resign'; readonly epoch: LeaderEpoch }
   | { readonly type: 'addVoter'; readonly voter: VoterNode }
   | { readonly type: 'removeVoter'; readonly voter: ReplicaKey }

@@ -72,6 +72,8 @@ export interface RawSnapshotWriter {
   readonly id: OffsetAndEpoch;
   readonly sizeInBytes: number;
   append(bytes: Buffer): void;
+  /** Up to `length` bytes of what was appended. Not after it was frozen or closed. */
+  read(position: number, length: number): Buffer;
   /** Durable and under its final name when the promise resolves. */
   freeze(): Promise<void>;
   /** The same, before it returns. */

@@ -142,6 +142,21 @@ export function readSnapshotHeader(reader: Pick<RawSnapshotReader, 'sizeInBytes'
   return { lastContainedLogTimestamp, kraftVersion, voters };
 }
 
+/** Why this is no whole snapshot; `undefined` if it is one. */
+export function snapshotProblem(reader: Pick<RawSnapshotReader, 'sizeInBytes' | 'read'>): string | undefined {
+  try {
+    let isFirst = true;
+    for (const { controlRecords } of snapshotBatches(reader)) {
+      if (isFirst && controlRecords[0]?.type !== 'snapshotHeader') return 'the snapshot has no header';
+      isFirst = false;
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof MalformedError) return error.message;
+    throw error;
+  }
+}
+
 export class RecordsSnapshotReader implements SnapshotReader {
   readonly snapshotId: OffsetAndEpoch;
   readonly lastContainedLogTimestamp: Timestamp;

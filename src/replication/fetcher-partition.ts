@@ -11,7 +11,7 @@ export type FetchedPartition = FetchResponse['responses'][number]['partitions'][
  * | status   | meaning                                                                                        |
  * |----------|------------------------------------------------------------------------------------------------|
  * | fetching | it is in the fetcher's session, or in its next request                                          |
- * | waiting  | an error, or the throttle: it is left out until a timer is over                                 |
+ * | waiting  | an error, the throttle, or appends that are not written yet: it is left out until that is over  |
  * | removed  | another leader, another epoch, or no replica here any more: whatever comes for it is dropped    |
  */
 export type FetcherPartitionStatus = 'fetching' | 'waiting' | 'removed';
@@ -27,6 +27,10 @@ export class FetcherPartition {
   isRequested = false;
   /** Failures in a row. */
   failures = 0;
+  /** It has got records of this leader in this epoch. */
+  hasAppended = false;
+  /** How often the leader has said that these are not in its log. */
+  contradictions = 0;
   /** Its log was cut below the high watermark: only the leader knows what is committed now. */
   private isUnclean = false;
 

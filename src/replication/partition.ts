@@ -50,7 +50,7 @@ export interface PartitionContext {
   localBrokerEpoch(): BrokerEpoch;
   /** `replica.lag.time.max.ms` */
   replicaLagTimeMaxMs(): number;
-  /** Calls `maybeExpandIsrs` of the partition in a while. */
+  /** Looks at the ISR of the partition again in a while. */
   checkIsrLater(partition: Partition): void;
 }
 
@@ -212,8 +212,8 @@ export class Partition implements LogListener {
     this.updateReplicas(registration);
     if (isNewEpoch) {
       this.failWaits(() => this.movedError());
-      log.assignEpochStartOffset(leaderEpoch, log.logEndOffset);
-      this.epochStartOffset = log.logEndOffset;
+      log.assignEpochStartOffset(leaderEpoch, log.stagedEndOffset);
+      this.epochStartOffset = log.stagedEndOffset;
       this.knownEndOffset = log.logEndOffset;
       const nowMs = this.context.clock.monotonicMs();
       for (const replica of this.replicas.values()) {
@@ -521,7 +521,11 @@ export class Partition implements LogListener {
       },
       result => this.onAlterPartitionResult(pending, leaderEpoch, result),
     );
-    if (!isAccepted) return;
+    if (!isAccepted) {
+      // That of an earlier leader epoch is not answered yet.
+      this.context.checkIsrLater(this);
+      return;
+    }
     this.state = pending;
     const { logger } = this.context;
     logger.info(pending.kind === 'pendingExpand' ? 'expanding an ISR' : 'shrinking an ISR', {

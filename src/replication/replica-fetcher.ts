@@ -78,14 +78,29 @@ export class ReplicaFetcher {
     return this.partitions.size === 0;
   }
 
+  /**
+   * What an earlier leader epoch has staged here is written first: until then the end of the log and its last epoch do
+   * not belong together, and nothing may be cut.
+   */
   add(partition: FetcherPartition): void {
-    partition.prepare(this.logger);
-    const key = keyOf(partition);
-    this.partitions.set(key, partition);
-    this.forgotten.delete(key);
-    this.changed.add(partition);
-    this.fetching++;
-    this.schedule();
+    this.partitions.set(keyOf(partition), partition);
+    partition.status = 'waiting';
+    partition.log.writeStaged();
+    const settled = partition.log.settled();
+    if (settled === undefined) {
+      partition.prepare(this.logger);
+      this.resume(partition);
+    } else void settled.then(() => this.begin(partition));
+  }
+
+  private begin(partition: FetcherPartition): void {
+    if (partition.status !== 'waiting') return;
+    this.resume(partition);
+    try {
+      partition.prepare(this.logger);
+    } catch (error) {
+      this.onPartitionFailure(partition, error);
+    }
   }
 
   remove(partition: FetcherPartition): void {
@@ -296,11 +311,19 @@ export class ReplicaFetcher {
         if (state.fetchOffset >= fetchOffset && state.lastFetchedEpoch >= lastFetchedEpoch) {
           throw new KafkaError(Errors.UNKNOWN_SERVER_ERROR, 'the leader names no point of divergence');
         }
+        // What it has given in this epoch is in its log. To cut and fetch the same again could go on for ever.
+        if (state.hasAppended) {
+          state.contradictions++;
+          throw new KafkaError(
+            Errors.UNKNOWN_SERVER_ERROR,
+            'the leader denies records that it has given itself',
+          );
+        }
         this.changed.add(state);
       } else if (records !== null && records.length > 0) {
         this.append(state, fetched, records, round);
       } else state.onLeaderOffsets(fetched.highWatermark, fetched.logStartOffset);
-      state.failures = 0;
+      state.failures = state.contradictions;
     } catch (error) {
       this.onPartitionFailure(state, error);
     }
@@ -322,6 +345,7 @@ export class ReplicaFetcher {
 
   private onAppended(state: FetcherPartition, fetched: FetchedPartition, bytes: number): void {
     this.changed.add(state);
+    state.hasAppended = true;
     try {
       state.onLeaderOffsets(fetched.highWatermark, fetched.logStartOffset);
     } catch (error) {

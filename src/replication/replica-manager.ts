@@ -4,6 +4,7 @@ import type { Uuid } from '../base/uuid.ts';
 import type { LogManager } from '../log/log-manager.ts';
 import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
 import type { AppendOptions, UnifiedLog } from '../log/unified-log.ts';
+import { DirectoryId } from '../metadata/directory-id.ts';
 import type { PartitionRegistration } from '../metadata/partition-registration.ts';
 import type { TopicImage } from '../metadata/topics-image.ts';
 import { Errors, errorCodeOf, KafkaError } from '../protocol/errors.ts';
@@ -62,7 +63,7 @@ export class ReplicaManager {
   private readonly reader: FetchReader;
   private isrTimer: Timer | undefined;
   private isrRetryTimer: Timer | undefined;
-  /** Those whose proposal the controller has refused. */
+  /** Those whose proposal the controller has refused, or that could not make one yet. */
   private readonly isrRetries = new Set<Partition>();
   readonly fetchSessions: FetchSessions;
   /** The followers' side. */
@@ -144,7 +145,10 @@ export class ReplicaManager {
     this.isrRetryTimer = this.runtime.timers.after(ISR_RETRY_MS, () => {
       const partitions = [...this.isrRetries];
       this.isrRetries.clear();
-      for (const each of partitions) each.maybeExpandIsrs();
+      for (const each of partitions) {
+        each.maybeShrinkIsr();
+        each.maybeExpandIsrs();
+      }
     });
   }
 
@@ -316,18 +320,30 @@ export class ReplicaManager {
     }
   }
 
-  /** In the log directory that the metadata names, if it is one of ours that works. */
+  /**
+   * In the log directory that the metadata names, if it is one of ours that works. Where that may be one that has
+   * failed, the log may be in there: another one, which knows nothing, does not take its place.
+   */
   private openLog(
     partition: Partition,
     registration: PartitionRegistration,
     config: ReturnType<ReplicaManagerOptions['topicConfig']>,
   ): UnifiedLog {
+    const { logManager } = this;
     const { topicPartition, topicId } = partition;
     const assigned = registration.directories[registration.replicas.indexOf(this.options.brokerId)];
-    const { onlineLogDirs } = this.logManager;
-    const logDir = onlineLogDirs.find(path => this.logManager.directoryIdOf(path) === assigned);
-    const log = this.logManager.getOrCreateLog(topicPartition, topicId, config, logDir);
-    const directoryId = this.logManager.directoryIdOf(log.logDirectory);
+    const logDir = logManager.onlineLogDirs.find(path => logManager.directoryIdOf(path) === assigned);
+    const isNamed = assigned !== undefined && !isNoDirectory(assigned);
+    const mayBeLost = isNamed && logDir === undefined && logManager.hasOfflineLogDirs;
+    if (mayBeLost && logManager.getLog(topicPartition) === undefined) {
+      throw new KafkaError(
+        Errors.KAFKA_STORAGE_ERROR,
+        `${partition.name} is in log directory ${assigned}, which does not work: repair its disk and start again`,
+      );
+    }
+    const log = logManager.getOrCreateLog(topicPartition, topicId, config, logDir);
+    if (log.isOffline) throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, `${log.logDirectory} has failed`);
+    const directoryId = logManager.directoryIdOf(log.logDirectory);
     if (directoryId !== undefined && assigned !== undefined && directoryId !== assigned) {
       this.options.onDirectoryAssigned?.(topicId, topicPartition.partition, directoryId);
     }
@@ -359,6 +375,11 @@ export class ReplicaManager {
     this.fetchers.remove(partition);
     partition.markOffline(new KafkaError(Errors.KAFKA_STORAGE_ERROR, reason));
   }
+}
+
+/** The metadata does not say in which directory the replica is. */
+function isNoDirectory(id: Uuid): boolean {
+  return id === DirectoryId.UNASSIGNED || id === DirectoryId.MIGRATING;
 }
 
 /**

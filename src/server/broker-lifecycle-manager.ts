@@ -29,6 +29,19 @@ export interface BrokerLifecycleOptions {
   readonly registrationTimeoutMs: number;
 }
 
+/** How long a broker waits for the leave to stop, ms. */
+export interface ShutdownPatience {
+  readonly totalMs: number;
+  /** While no controller answers. */
+  readonly silenceMs: number;
+  /** While no controller answers and {@link isHopeless}. */
+  readonly hopelessMs: number;
+  /** Whether there can be no active controller, as far as this node sees. */
+  isHopeless(): boolean;
+}
+
+/** How often a broker that waits for the leave to stop looks whether it should go on. */
+const PATIENCE_CHECK_MS = 250;
 /** After a failed attempt to register, and between heartbeats of a broker that waits to be let go. */
 const RETRY_MS = 50;
 /** Between heartbeats of a broker that waits to be let in. */
@@ -67,6 +80,7 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   private image: MetadataImage = MetadataImage.EMPTY;
   private readonly offlineDirectories = new Set<Uuid>();
   private timer: Timer | undefined;
+  private patienceTimer: Timer | undefined;
   private heartbeatInFlight = false;
   /** Since when a controller refuses the registration, monotonic ms. */
   private refusedSinceMs: number | undefined;
@@ -136,20 +150,20 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   }
 
   /**
-   * Asks the controller to move leaders away, and resolves when the broker may stop; after `timeoutMs` in any case, and
-   * after `silenceMs` in which no controller has answered.
+   * Asks the controller to move leaders away, and resolves when the broker may stop, or when `patience` is over.
    */
-  async controlledShutdown(timeoutMs: number, silenceMs: number): Promise<void> {
+  async controlledShutdown(patience: ShutdownPatience): Promise<void> {
     if (this.state === 'RUNNING' || this.state === 'FENCED') {
       this.state = 'CONTROLLED_SHUTDOWN';
       this.answeredMs = this.runtime.clock.monotonicMs();
-      const deadlineMs = this.answeredMs + timeoutMs;
+      const deadlineMs = this.answeredMs + patience.totalMs;
       await new Promise<void>(resolve => {
         this.onStopped = resolve;
-        this.giveUpLater(deadlineMs, silenceMs);
+        this.giveUpLater(deadlineMs, patience);
         this.timer?.cancel();
         this.heartbeat();
       });
+      this.patienceTimer?.cancel();
     }
     this.close();
   }
@@ -163,20 +177,18 @@ export class BrokerLifecycleManager implements MetadataPublisher {
     this.onRunning = undefined;
   }
 
-  private giveUpLater(deadlineMs: number, silenceMs: number): void {
+  private giveUpLater(deadlineMs: number, patience: ShutdownPatience): void {
     const now = this.runtime.clock.monotonicMs();
-    const untilMs = Math.min(deadlineMs, this.answeredMs + silenceMs);
-    if (now < untilMs) {
-      const timer = this.runtime.timers.after(untilMs - now, () => this.giveUpLater(deadlineMs, silenceMs));
-      const onStopped = this.onStopped;
-      this.onStopped = () => {
-        timer.cancel();
-        onStopped?.();
-      };
+    const limitMs = patience.isHopeless() ? patience.hopelessMs : patience.silenceMs;
+    const leftMs = Math.min(deadlineMs, this.answeredMs + limitMs) - now;
+    if (leftMs > 0) {
+      this.patienceTimer = this.runtime.timers.after(Math.min(leftMs, PATIENCE_CHECK_MS), () =>
+        this.giveUpLater(deadlineMs, patience),
+      );
       return;
     }
     this.logger.warn('stopping without the leave of the controller: clients notice when its session ends', {
-      reason: now < deadlineMs ? `no controller has answered for ${silenceMs} ms` : 'it took too long',
+      reason: now < deadlineMs ? `no controller has answered for ${limitMs} ms` : 'it took too long',
     });
     this.onStopped?.();
   }

@@ -52,6 +52,7 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
   /** Logs whose topic was deleted, or moved away, while this broker was down. They stay for somebody to look at. */
   private setStrayLogsAside({ topics }: MetadataImage): void {
     const { logManager, nodeId } = this.targets;
+    logManager.setDuplicatesAside(name => topics.topic(name)?.id);
     for (const { topicPartition, topicId } of [...logManager.allLogs]) {
       const topic = topics.topic(topicPartition.topic);
       const isSame = topic !== undefined && (topicId === undefined || topicId === topic.id);

@@ -23,7 +23,7 @@ import type { BrokerToControllerChannel } from './broker-to-controller-channel.t
 import { allocateProducerIds, createTopicsOnDemand } from './controller-requests.ts';
 import type { ControllerServer } from './controller-server.ts';
 import { ForwardingManager } from './forwarding-manager.ts';
-import { HandlerTable } from './handler-table.ts';
+import { AdvertisedApis, HandlerTable } from './handler-table.ts';
 import { brokerHandlers } from './handlers/index.ts';
 import { listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
@@ -38,6 +38,8 @@ const STOP_GRACE_MS = 2_000;
 const CONTROLLED_SHUTDOWN_MS = 30_000;
 /** A controller that does not answer for this long is not waited for: the quorum may be gone for good. */
 const CONTROLLED_SHUTDOWN_SILENCE_MS = 5_000;
+/** The same where too few voters can be reached for there to be one: this is the last node of a cluster to stop. */
+const CONTROLLED_SHUTDOWN_HOPELESS_MS = 1_500;
 const ALTER_PARTITION_TIMEOUT_MS = 60_000;
 const LOG_PERIOD_MS = 10_000;
 /** The largest answer to a fetch of records: a leader sends a batch that is larger than what was asked for whole. */
@@ -151,7 +153,12 @@ export class BrokerServer {
     if (parts === undefined) return;
     const { services, lifecycle, assignments, socketServer, channels } = parts;
     if (this.staticConfig.boolean('controlled.shutdown.enable')) {
-      await lifecycle.controlledShutdown(CONTROLLED_SHUTDOWN_MS, CONTROLLED_SHUTDOWN_SILENCE_MS);
+      await lifecycle.controlledShutdown({
+        totalMs: CONTROLLED_SHUTDOWN_MS,
+        silenceMs: CONTROLLED_SHUTDOWN_SILENCE_MS,
+        hopelessMs: CONTROLLED_SHUTDOWN_HOPELESS_MS,
+        isHopeless: () => services.quorum.isMajorityUnreachable(),
+      });
     }
     lifecycle.close();
     assignments.close();
@@ -251,7 +258,8 @@ export class BrokerServer {
       logger,
       nodeId,
       clusterId,
-      apis: handlers,
+      // Heartbeats keep that channel connected.
+      apis: new AdvertisedApis(handlers, () => heartbeatChannel.controllerVersions()),
       get config() {
         return config;
       },

@@ -1,5 +1,5 @@
 import type { Logger } from '../base/logger.ts';
-import type { Api, HostAndPort, NetworkClient } from '../client/network-client.ts';
+import type { Api, HostAndPort, NetworkClient, VersionRange } from '../client/network-client.ts';
 import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
 import type { Infer, Input, Message } from '../protocol/schema.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -99,6 +99,12 @@ export class BrokerToControllerChannel {
       }
       await this.pause(Math.min(this.options.retryBackoffMs, deadlineMs - clock.monotonicMs()));
     }
+  }
+
+  /** What the active controller serves, by API key; `undefined` while this channel has no connection to it. */
+  controllerVersions(): ReadonlyMap<number, VersionRange> | undefined {
+    const endpoint = this.quorum.leaderEndpoint();
+    return endpoint === undefined ? undefined : this.client.versionsOf(endpoint);
   }
 
   /** Requests on their way are rejected with BROKER_NOT_AVAILABLE. */

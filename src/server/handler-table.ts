@@ -1,4 +1,5 @@
-import type { Handler } from './handler.ts';
+import type { VersionRange } from '../client/network-client.ts';
+import type { Handler, ServedApi } from './handler.ts';
 
 /**
  * The APIs of one kind of listener by key: the one source of dispatch, of ApiVersions and of `docs/PROTOCOL.md`. A node
@@ -25,5 +26,37 @@ export class HandlerTable<Services> {
   /** In the order of their keys. */
   all(): Iterable<Handler<Services>> {
     return this.byKey.values();
+  }
+}
+
+/**
+ * What a broker says it serves: its own APIs, and of those that it passes on the versions that the active controller
+ * serves too, which may be another version of this program or Apache Kafka. All of its table while it does not know.
+ */
+export class AdvertisedApis {
+  private readonly table: { all(): Iterable<ServedApi> };
+  private readonly controllerVersions: () => ReadonlyMap<number, VersionRange> | undefined;
+
+  constructor(
+    table: { all(): Iterable<ServedApi> },
+    controllerVersions: () => ReadonlyMap<number, VersionRange> | undefined,
+  ) {
+    this.table = table;
+    this.controllerVersions = controllerVersions;
+  }
+
+  *all(): Iterable<ServedApi> {
+    const versions = this.controllerVersions();
+    for (const api of this.table.all()) {
+      if (versions === undefined || !api.forwarded) {
+        yield api;
+        continue;
+      }
+      const theirs = versions.get(api.apiKey);
+      if (theirs === undefined) continue;
+      const minVersion = Math.max(api.minVersion, theirs.minVersion);
+      const maxVersion = Math.min(api.maxVersion, theirs.maxVersion);
+      if (minVersion <= maxVersion) yield { ...api, minVersion, maxVersion };
+    }
   }
 }

@@ -18,6 +18,8 @@ export interface QuorumAccess {
   leaderEndpoint(): ControllerEndpoint | undefined;
   /** Voters with their controller endpoints, as far as known, for words in logs. */
   voterEndpoints(): readonly ControllerEndpoint[];
+  /** Whether so many voters did not answer when they were asked last that the others cannot elect a leader. */
+  isMajorityUnreachable(): boolean;
   /**
    * Calls `listener` after another leader or epoch, or another address of the leader, has become known. Returns how to
    * end that.

@@ -191,6 +191,11 @@ export class RaftNetwork implements RaftTransport, QuorumAccess {
     return voters.ids.flatMap(id => this.endpointOf(id) ?? []);
   }
 
+  isMajorityUnreachable(): boolean {
+    const voters = this.driver?.hasStarted === true ? this.driver.voters : this.staticVoters;
+    return voters.size > 0 && voters.ids.filter(id => !this.failures.has(id)).length < voters.majority;
+  }
+
   onLeaderChange(listener: () => void): () => void {
     this.leaderListeners.add(listener);
     return () => this.leaderListeners.delete(listener);

@@ -161,6 +161,7 @@ export class SharedServer {
         return network.leaderEndpoint();
       },
       voterEndpoints: () => network.voterEndpoints(),
+      isMajorityUnreachable: () => network.isMajorityUnreachable(),
       onLeaderChange: listener => network.onLeaderChange(listener),
       status: () => network.status(),
     };

@@ -125,6 +125,10 @@ class FileSnapshotWriter implements RawSnapshotWriter {
     this.size += bytes.length;
   }
 
+  read(position: number, length: number): Buffer {
+    return readUpTo(this.file, position, Math.min(length, this.size - position));
+  }
+
   async freeze(): Promise<void> {
     this.state = 'freezing';
     await this.file.sync();
@@ -164,17 +168,22 @@ class FileSnapshotReader implements RawSnapshotReader {
   }
 
   read(position: number, length: number): Buffer {
-    const bytes = Buffer.alloc(Math.max(0, Math.min(length, this.sizeInBytes - position)));
-    let filled = 0;
-    while (filled < bytes.length) {
-      const count = this.file.readSync(bytes, filled, bytes.length - filled, position + filled);
-      if (count === 0) break;
-      filled += count;
-    }
-    return bytes.subarray(0, filled);
+    return readUpTo(this.file, position, Math.min(length, this.sizeInBytes - position));
   }
 
   close(): void {
     this.file.closeSync();
   }
+}
+
+/** `length` bytes, or as many as there are. */
+function readUpTo(file: DiskFile, position: number, length: number): Buffer {
+  const bytes = Buffer.alloc(Math.max(0, length));
+  let filled = 0;
+  while (filled < bytes.length) {
+    const count = file.readSync(bytes, filled, bytes.length - filled, position + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return bytes.subarray(0, filled);
 }

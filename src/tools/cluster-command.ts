@@ -90,6 +90,11 @@ export function clusterCommand(yargs: Argv, context: ToolContext, done: (exitCod
           .option('bootstrap-server', BOOTSTRAP_OPTION)
           .option('throttle', THROTTLE_OPTION)
           .option('concurrency', CONCURRENCY_OPTION)
+          .option('remove-voter', {
+            type: 'boolean',
+            default: false,
+            describe: 'Take it out of the metadata quorum too, if it is a controller',
+          })
           .check(checkLimits),
       args => withAdmin(args.bootstrapServer, admin => decommission(context, admin, args.node, args)),
     )

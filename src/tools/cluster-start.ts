@@ -17,15 +17,20 @@ interface NodeFile {
 
 interface NodeProcess {
   readonly isController: boolean;
-  readonly child: ChildProcess;
-  /** Resolves when the process has ended. */
+  /** Of its newest process, which may have ended. */
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
+  /** Resolves when it has ended for good. */
   readonly ended: Promise<void>;
 }
 
+/** A node that something has killed is started again after so long. */
+const RESTART_MS = 2_000;
+
 /**
  * `odradek cluster start`: one process for each configuration of a directory, with one cluster id for all that is not
- * formatted yet. Their output comes with the node in front. The first signal stops the nodes one after the other, a
- * second one ends them at once.
+ * formatted yet. Their output comes with the node in front. A node that a signal has killed is started again, as a
+ * supervisor does; one that ends by itself, or is asked to, stays down. The first signal stops the nodes one after the
+ * other, a second one ends them at once.
  */
 export async function startCluster(
   context: ToolContext,
@@ -34,16 +39,16 @@ export async function startCluster(
 ): Promise<void> {
   const nodes = readNodes(context, directory);
   formatNew(context, nodes);
-  const processes = nodes.map(node => startNode(context, node));
+  let stopping = false;
+  const processes = nodes.map(node => superviseNode(context, node, () => stopping));
   const brokers = nodes.flatMap(({ config }) => config.advertisedListeners.slice(0, 1));
   context.print(
     `Starting ${nodes.length} nodes; clients: ${brokers.map(at => `${at.host}:${at.port}`).join(',')}`,
   );
 
-  let stopping = false;
   const stop = (): void => {
     if (stopping) {
-      for (const { child } of processes) child.kill('SIGKILL');
+      for (const node of processes) node.kill('SIGKILL');
       return;
     }
     stopping = true;
@@ -52,7 +57,7 @@ export async function startCluster(
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   process.on('exit', () => {
-    for (const { child } of processes) child.kill('SIGKILL');
+    for (const node of processes) node.kill('SIGKILL');
   });
   await Promise.all(processes.map(({ ended }) => ended));
   done(stopping ? 0 : 1);
@@ -109,7 +114,34 @@ function formatNew(context: ToolContext, nodes: readonly NodeFile[]): void {
   }
 }
 
-function startNode(context: ToolContext, { path, config }: NodeFile): NodeProcess {
+function superviseNode(context: ToolContext, node: NodeFile, isStopping: () => boolean): NodeProcess {
+  const prefix = `${node.config.nodeId} | `;
+  let child = startProcess(context, node, prefix);
+  const run = async (): Promise<void> => {
+    for (;;) {
+      const { how, signal } = await endOf(child);
+      if (isStopping()) {
+        context.print(`${prefix}${how}`);
+        return;
+      }
+      if (signal === null) {
+        context.print(`${prefix}${how}; start it again with: odradek server start ${node.path}`);
+        return;
+      }
+      context.print(`${prefix}${how}; it is started again in ${RESTART_MS / 1000} s`);
+      await new Promise<void>(resolveRest => context.runtime.timers.after(RESTART_MS, resolveRest));
+      if (isStopping()) return;
+      child = startProcess(context, node, prefix);
+    }
+  };
+  return {
+    isController: node.config.processRoles.has('controller'),
+    kill: signal => child.kill(signal),
+    ended: run(),
+  };
+}
+
+function startProcess(context: ToolContext, { path }: NodeFile, prefix: string): ChildProcess {
   const program = fileURLToPath(new URL('odradek.js', import.meta.url));
   const format = context.terminal ? 'text' : 'json';
   const args = [...NODE_FLAGS, program, 'server', 'start', path, '--log-format', format];
@@ -119,20 +151,18 @@ function startNode(context: ToolContext, { path, config }: NodeFile): NodeProces
     // Ctrl-C of the terminal would go to all of them at the same time.
     detached: true,
   });
-  const prefix = `${config.nodeId} | `;
   printLines(child.stdout!, line => context.print(prefix + line));
   printLines(child.stderr!, line => context.complain(prefix + line));
-  const ended = new Promise<void>(resolveEnded => {
+  return child;
+}
+
+function endOf(child: ChildProcess): Promise<{ how: string; signal: NodeJS.Signals | null }> {
+  return new Promise(resolveEnd => {
     child.on('close', (code, signal) => {
-      context.print(`${prefix}ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`);
-      resolveEnded();
+      resolveEnd({ how: `ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`, signal });
     });
-    child.on('error', error => {
-      context.complain(`${prefix}could not be started: ${error.message}`);
-      resolveEnded();
-    });
+    child.on('error', error => resolveEnd({ how: `could not be started: ${error.message}`, signal: null }));
   });
-  return { isController: config.processRoles.has('controller'), child, ended };
 }
 
 function printLines(stream: NodeJS.ReadableStream, print: (line: string) => void): void {
@@ -157,9 +187,9 @@ async function stopInOrder(processes: readonly NodeProcess[]): Promise<void> {
   const controllers = (): number => left.filter(({ isController }) => isController).length;
   const majority = Math.floor(controllers() / 2) + 1;
   while (left.length > 0 && (controllers() > majority || left.at(-1)?.isController === false)) {
-    const { child, ended } = left.pop()!;
-    child.kill('SIGTERM');
-    await ended;
+    const node = left.pop()!;
+    node.kill('SIGTERM');
+    await node.ended;
   }
-  for (const { child } of left) child.kill('SIGTERM');
+  for (const node of left) node.kill('SIGTERM');
 }

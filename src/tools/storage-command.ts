@@ -63,8 +63,7 @@ export function storageCommand(yargs: Argv, context: ToolContext, done: (exitCod
           })
           .option('add-scram', { alias: 'S', type: 'string', array: true, nargs: 1, hidden: true })
           // yargs would read --no-initial-controllers as the absence of --initial-controllers.
-          .parserConfiguration({ 'boolean-negation': false })
-          .conflicts({ standalone: ['initial-controllers'] }),
+          .parserConfiguration({ 'boolean-negation': false }),
       args => {
         if (args.addScram !== undefined)
           throw new ToolError('--add-scram: this version has no SASL listeners');

@@ -136,13 +136,16 @@ async function failure(promise: Promise<unknown>): Promise<KafkaError> {
 describe('a connection of NetworkClient', () => {
   it('asks which versions the peer speaks, once, and then sends what waits at the highest common one', async () => {
     const harness = new Harness();
+    expect(harness.client.versionsOf(ADDRESS)).toBeUndefined();
     const [first, second] = [harness.heartbeat(), harness.heartbeat()];
     await turns();
+    expect(harness.client.versionsOf(ADDRESS)).toBeUndefined();
     expect(harness.connects).toEqual([{ ...ADDRESS, timeoutMs: 1000 }]);
     expect(harness.socket.writes.map(headerOf)).toMatchObject([
       { apiKey: 18, version: ApiVersionsRequest.maxVersion },
     ]);
     await harness.handshake();
+    expect(harness.client.versionsOf(ADDRESS)?.get(52)).toEqual({ minVersion: 0, maxVersion: 1 });
     const [, ...sent] = harness.socket.writes;
     expect(sent.map(headerOf)).toMatchObject([
       { apiKey: 12, version: 4, size: sent[0]!.length - 4 },
@@ -317,6 +320,7 @@ describe('a connection that fails', () => {
     await harness.handshake();
     harness.socket.destroy();
     expect((await failure(request)).code).toBe(Errors.NETWORK_EXCEPTION);
+    expect(harness.client.versionsOf(ADDRESS)).toBeUndefined();
     void harness.heartbeat().catch(() => {});
     await turns();
     expect(harness.sockets).toHaveLength(2);

@@ -144,6 +144,31 @@ describe('QuorumController', () => {
     expect(controller.isActive()).toBe(false);
   });
 
+  const never = { 'metadata.max.idle.interval.ms': '0' };
+  it.each([
+    ['writes an empty record', [1, 2], {}, 1_000],
+    ['fences a broker', [1, 2], never, 20_000],
+  ])('ends quietly when the quorum has gone on while it %s', async (_what, brokers, config, ms) => {
+    const { controller, quorum, clock } = await ControllerHarness.started(brokers, { config });
+    let asked = 0;
+    quorum.scheduleAppend = () => {
+      asked++;
+      return FakeQuorum.prototype.scheduleAppend.call(quorum, -7, []);
+    };
+    clock.advance(ms);
+    expect(asked).toBe(1);
+    expect(controller.isActive()).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('ends quietly when the quorum has gone on before its first records', () => {
+    const { controller, quorum, clock } = new ControllerHarness();
+    quorum.scheduleAppend = () => FakeQuorum.prototype.scheduleAppend.call(quorum, -7, []);
+    quorum.elect(1);
+    expect(controller.isActive()).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('answers REQUEST_TIMED_OUT when the commit takes longer than the client waits', async () => {
     const { controller, quorum, clock } = await ControllerHarness.started();
     quorum.autoCommit = false;
@@ -212,6 +237,41 @@ describe('QuorumController', () => {
         .map(record => record.type),
     ).toEqual(['NoOpRecord', 'NoOpRecord']);
     expect(two.quorum.logEndOffset()).toBe(written + 2);
+  });
+
+  it('fences a broker with many partitions in steps, and to the end though it is heard of meanwhile', async () => {
+    const harness = await ControllerHarness.started([1, 2], { config: never });
+    const { controller, clock } = harness;
+    await controller.createTopics({
+      topics: [{ name: 't', numPartitions: 2_500, replicationFactor: 2, assignments: [], configs: [] }],
+      timeoutMs: 1000,
+      validateOnly: false,
+    });
+    const epochs = [1, 2].map(id => Number(controller.image().cluster.broker(id)!.epoch));
+    const steps: (() => void)[] = [];
+    Object.assign(clock.runtime.timers, { soon: (step: () => void) => steps.push(step) });
+    while (steps.length === 0) {
+      await controller.processBrokerHeartbeat(heartbeat(1, epochs[0]!));
+      clock.advance(1_000);
+    }
+    const inSync = () =>
+      controller
+        .image()
+        .topics.topic('t')!
+        .partitions.filter(each => each.isr.includes(2)).length;
+    const left = [inSync()];
+    while (steps.length > 0) {
+      await controller.processBrokerHeartbeat(heartbeat(2, epochs[1]!, { wantFence: false }));
+      steps.shift()!();
+      left.push(inSync());
+      if (!controller.image().cluster.isActive(2)) break;
+    }
+    expect(left).toEqual([1_500, 500, 0]);
+    const partitions = controller.image().topics.topic('t')!.partitions;
+    expect(partitions.every(each => each.leader === 1)).toBe(true);
+    const reply = await controller.processBrokerHeartbeat(heartbeat(2, epochs[1]!));
+    expect(reply.isFenced).toBe(false);
+    expect(controller.image().cluster.isActive(2)).toBe(true);
   });
 
   it('leaves no timer behind when it closes', async () => {

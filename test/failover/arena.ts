@@ -16,6 +16,7 @@ const WATCH_EVERY_MS = 200;
 
 export interface ArenaOptions {
   readonly nodes: readonly NodeOptions[];
+  readonly quorum?: 'static' | 'dynamic';
   readonly clients?: readonly ClientName[];
   /**
    * Whether no answer of OffsetFetch may be less than an earlier one. Apache Kafka's coordinator, just after it has
@@ -59,7 +60,8 @@ export class Arena {
   /** Starts cluster and clients; returns when every client's records are acknowledged on every partition. */
   static async start(options: ArenaOptions): Promise<Arena> {
     const folder = temporaryFolder('failover');
-    const cluster = await ClusterProcess.create({ workDirectory: folder.path, nodes: options.nodes });
+    const { nodes, quorum = 'static' } = options;
+    const cluster = await ClusterProcess.create({ workDirectory: folder.path, nodes, quorum });
     const clients = options.clients ?? CLIENTS;
     try {
       await cluster.start();

@@ -39,6 +39,7 @@ describe(`three brokers of ${targetName()} under the traffic of every client, ${
     const nodes = scenario.layout === 'combined' ? combinedNodes(launch) : separateNodes(launch);
     arena = await Arena.start({
       nodes,
+      quorum: scenario.quorum ?? 'static',
       clients: CHOSEN_CLIENTS,
       strictCommits: targetName() === 'odradek',
     });

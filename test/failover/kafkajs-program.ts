@@ -12,6 +12,12 @@ export interface ProgramArguments {
 /** How often a request is sent, and how often offsets are committed. */
 const SEND_EVERY_MS = 50;
 const COMMIT_EVERY_MS = 250;
+/**
+ * The least that brokers allow by default. kafkajs gives up a consumer that has lost a broker and makes another without
+ * leaving the group: that one gets no partition until the session of the first is over (by default 30 s, and from the
+ * beginning whenever the coordinator moves).
+ */
+const SESSION_MS = 6_000;
 
 /**
  * What the Java, Go and Python programs named `traffic` do, with kafkajs and in this process: a producer of numbers, a
@@ -40,7 +46,14 @@ export class KafkajsProgram {
       retry: { retries: 200, initialRetryTime: 50, maxRetryTime: 300 },
     });
     this.producer = kafka.producer({ maxInFlightRequests: 1, metadataMaxAge: 2_000 });
-    this.consumer = kafka.consumer({ groupId: settings.group, maxWaitTimeInMs: 100, metadataMaxAge: 2_000 });
+    this.consumer = kafka.consumer({
+      groupId: settings.group,
+      maxWaitTimeInMs: 100,
+      metadataMaxAge: 2_000,
+      sessionTimeout: SESSION_MS,
+      rebalanceTimeout: SESSION_MS,
+      heartbeatInterval: 1_000,
+    });
     this.consumer.on(this.consumer.events.CRASH, ({ payload }) => {
       this.say(`note\tconsumer: ${payload.error}, ${payload.restart ? 'starts anew' : 'ends'}`);
     });

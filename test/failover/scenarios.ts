@@ -1,23 +1,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { targetName } from '../support/broker-target.ts';
-import type { ClusterNode } from '../support/cluster-process.ts';
+import { type ClusterNode, NO_INITIAL_CONTROLLERS } from '../support/cluster-process.ts';
 import {
   activeController,
   busiestLeader,
   electPreferredLeaders,
   leadersOf,
   reassign,
+  replaceVoter,
   waitForReassignment,
 } from '../support/cluster-process-admin.ts';
 import { type Arena, PARTITIONS } from './arena.ts';
 
 /** Longer than `broker.session.timeout.ms` of the clusters here, which is 3,000. */
 const PAUSE_MS = 5_000;
+const QUICK_MOVES = 10;
 const START_MS = targetName() === 'odradek' ? 20_000 : 60_000;
 
 export interface Scenario {
   readonly name: string;
   readonly layout: 'combined' | 'separate';
+  /** Default: static. */
+  readonly quorum?: 'static' | 'dynamic';
   /** One of the few that a quick run takes. */
   readonly quick?: boolean;
   /** Breaks and mends once. `turn` counts from 0. Producers go on all the time. */
@@ -49,6 +53,19 @@ async function rotatedReplicas(arena: Arena, topic: string): Promise<Map<number,
       [...others, first],
     ]),
   );
+}
+
+/**
+ * Moves every partition of every topic at once and waits for nothing but the elections: the next move finds appends
+ * under way, followers that cut their logs and metadata that not everybody has.
+ */
+async function moveLeadersInQuickSuccession(arena: Arena): Promise<void> {
+  for (let round = 0; round < QUICK_MOVES; round++) {
+    for (const topic of arena.topics) {
+      await reassign(arena.cluster, topic, await rotatedReplicas(arena, topic));
+    }
+    await Promise.all(arena.topics.map(topic => electPreferredLeaders(arena.cluster, topic)));
+  }
 }
 
 /** Gives every partition another preferred leader and elects it. */
@@ -120,6 +137,12 @@ export const SCENARIOS: readonly Scenario[] = [
     turn: moveLeaders,
   },
   {
+    name: 'leaders that move in quick succession',
+    layout: 'combined',
+    quick: true,
+    turn: moveLeadersInQuickSuccession,
+  },
+  {
     name: 'reassignment under load',
     layout: 'combined',
     quick: true,
@@ -147,18 +170,36 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'kill -9 of the active controller, which is a process of its own',
     layout: 'separate',
     async turn(arena) {
-      const controller = arena.cluster.node(await activeController(arena.cluster));
-      const since = performance.now();
-      await controller.process.kill();
-      await waitForOtherController(arena, controller.id);
-      await arena.waitForProgress(since);
-      // The new controller serves: an election needs it.
-      for (const topic of arena.topics) await electPreferredLeaders(arena.cluster, topic);
+      const controller = await killActiveController(arena);
       await controller.process.start();
       await arena.waitUntilHealthy(START_MS + 40_000);
     },
   },
+  {
+    name: 'loss of the disk of the active controller, in a quorum that can be changed',
+    layout: 'separate',
+    quorum: 'dynamic',
+    async turn(arena) {
+      const controller = await killActiveController(arena);
+      await controller.process.wipe([NO_INITIAL_CONTROLLERS]);
+      await controller.process.start();
+      await replaceVoter(arena.cluster, controller);
+      await arena.waitUntilHealthy(START_MS + 40_000);
+    },
+  },
 ];
+
+/** Kills a controller that is no broker, and waits until another one serves. */
+async function killActiveController(arena: Arena): Promise<ClusterNode> {
+  const controller = arena.cluster.node(await activeController(arena.cluster));
+  const since = performance.now();
+  await controller.process.kill();
+  await waitForOtherController(arena, controller.id);
+  await arena.waitForProgress(since);
+  // The new controller serves: an election needs it.
+  for (const topic of arena.topics) await electPreferredLeaders(arena.cluster, topic);
+  return controller;
+}
 
 async function waitForOtherController(arena: Arena, before: number): Promise<void> {
   const deadline = performance.now() + 30_000;

@@ -64,11 +64,22 @@ describe('the history of a client', () => {
       [...READ, 'committed 0 2', 'read 0 1 1'],
       /read 1 again, 2 was committed/,
     ],
+    [
+      'a leap over records that were read before',
+      [...READ, 'read 0 0 0', 'read 0 2 2'],
+      /read 2 where 1 was due/,
+    ],
     ['another record at an offset', [...READ, 'read 0 1 5'], /offset 1: read 1, later 5/],
     ['a commit that goes back', ['committed 0 5', 'committed 0 4'], /4 was committed after 5/],
     ['a failed send', ['failed 3 timeout'], /the send of 3 failed/],
   ])('names %s', (_, lines, problem) => {
     expect(historyOf('java', ...lines).problems.join('\n')).toMatch(problem);
+  });
+
+  test('lets kafkajs, which commits beside its reading, leap over what it has read and go back behind a commit', () => {
+    const lines = [...READ, 'committed 0 2', 'read 0 1 1', 'read 0 0 0', 'read 0 2 2'];
+    expect(historyOf('kafkajs', ...lines).problems).toEqual([]);
+    expect(historyOf('kafkajs', 'read 0 0 0', 'read 0 2 2').problems).toHaveLength(1);
   });
 
   test('tells the longest silence of a span, across its start and up to its end', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { batchesOf } from '../../src/record/record-batch.ts';
 import { Errors, type KafkaError } from '../../src/protocol/errors.ts';
 import {
   batchOf,
@@ -189,6 +190,27 @@ describe('durability', () => {
       expect(log.truncateTo(5)).toBe(true);
       await closeManager({ runtime, manager });
       expect((await readAll((await openLog({}, runtime)).log)).length).toBe(5);
+    }
+  });
+
+  it('has cut a segment for good when it is written to again, also with a power failure (S2, R8)', async () => {
+    for (const durability of ['page-cache', 'fsync'] as const) {
+      const { log, runtime } = await openLog({ durability });
+      for (let i = 0; i < 6; i++) log.appendAsLeader(batchOf({ text: `old${i}`, valueBytes: 50 }), 0);
+      await runtime.settle();
+      await log.flush();
+      log.truncateTo(4);
+      log.roll();
+      log.appendAsLeader(batchOf({ text: 'new' }), 1);
+      await runtime.settle();
+      await log.flush();
+      runtime.disk.crash('lose');
+      runtime.die();
+      const again = (await openLog({ durability }, runtime)).log;
+      expect((await readAll(again)).map(({ text }) => text)).toEqual(['old0', 'old1', 'old2', 'old3', 'new']);
+      const [first] = again.segments.all;
+      expect(runtime.disk.contentOf(first!.log.path).length).toBe(first!.writtenBytes);
+      expect([...batchesOf(runtime.disk.contentOf(first!.log.path))].length).toBe(4);
     }
   });
 

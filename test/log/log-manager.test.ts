@@ -176,13 +176,71 @@ describe('LogManager', () => {
     expect((await openManager(runtime)).logCount).toBe(0);
   });
 
-  it('refuses two directories of one partition', async () => {
-    const runtime = new MemoryRuntime();
-    runtime.disk.makeDirectorySync('/a/orders-0');
-    runtime.disk.makeDirectorySync('/b/orders-0');
-    await expect(openManager(runtime, LOG_CONFIG, { logDirs: ['/a', '/b'] })).rejects.toThrow(
-      /same partition/,
-    );
+  describe('that finds one partition in two log directories', () => {
+    const logDirs = ['/a', '/b'];
+    /** Fills `/b` in another life, so that both have the partition; each batch is of one record in its epoch. */
+    const duplicate = async (a: readonly number[], b: readonly number[], [idA, idB] = [ID, ID]) => {
+      const runtime = new MemoryRuntime();
+      for (const [dir, epochs, id] of [['/a', a, idA] as const, ['/b', b, idB] as const]) {
+        const manager = await openManager(runtime, LOG_CONFIG, { logDirs: [dir] });
+        const log = manager.getOrCreateLog(TP, id);
+        for (const epoch of epochs) log.appendAsLeader(batchOf({ text: dir }), epoch);
+        runtime.turn();
+        await closeManager({ runtime, manager });
+      }
+      const logger = new MemoryLogger();
+      const manager = await openManager(runtime, LOG_CONFIG, { logDirs }, logger);
+      return { runtime, manager, logger };
+    };
+    const strays = (runtime: MemoryRuntime, dir: string) =>
+      runtime.disk
+        .readDirectorySync(dir)
+        .map(({ name }) => name.replace(/[0-9a-f]{32}/, 'x'))
+        .filter(name => name.startsWith('orders'));
+
+    it('uses the one with the newest leader epoch, then the longest, and sets the other aside', async () => {
+      for (const [a, b, kept] of [
+        [[0, 0, 0], [0, 1], '/b'],
+        [[0, 2], [0, 0, 1], '/a'],
+        [[0, 1], [0, 1, 1], '/b'],
+        [[0, 1], [], '/a'],
+      ] as const) {
+        const { runtime, manager, logger } = await duplicate(a, b);
+        manager.setDuplicatesAside(() => ID);
+        const log = manager.getLog(TP)!;
+        expect(log.logDirectory).toBe(kept);
+        const length = (kept === '/a' ? a : b).length;
+        expect((await readAll(log)).map(({ text }) => text)).toEqual(Array.from({ length }, () => kept));
+        const other = kept === '/a' ? '/b' : '/a';
+        expect([strays(runtime, kept), strays(runtime, other)]).toEqual([['orders-0'], ['orders-0.x-stray']]);
+        const warnings = logger.entries.filter(({ message }) => message.includes('the same partition'));
+        expect(warnings.map(({ level, fields }) => [level, fields?.setAside])).toEqual([
+          ['warn', `${other}/orders-0`],
+        ]);
+        // Nothing of that is deleted, and the next start finds one.
+        runtime.advance(LOG_CONFIG.fileDeleteDelayMs * 2);
+        await closeManager({ runtime, manager });
+        const again = await openManager(runtime, LOG_CONFIG, { logDirs }, logger);
+        again.setDuplicatesAside(() => ID);
+        expect(again.getLog(TP)!.logEndOffset).toBe(length);
+        expect(strays(runtime, other)).toEqual(['orders-0.x-stray']);
+      }
+    });
+
+    it('uses the one of the topic as it is now, however short', async () => {
+      const { runtime, manager } = await duplicate([0, 0, 7], [0], [OTHER_ID, ID]);
+      manager.setDuplicatesAside(() => ID);
+      expect([manager.getLog(TP)!.logDirectory, manager.getLog(TP)!.topicId]).toEqual(['/b', ID]);
+      expect(strays(runtime, '/a')).toEqual(['orders-0.x-stray']);
+    });
+
+    it('stops in order before it has chosen, with both as they were', async () => {
+      const { runtime, manager } = await duplicate([0], [0, 1]);
+      await closeManager({ runtime, manager });
+      expect(runtime.disk.openHandles).toBe(0);
+      expect([strays(runtime, '/a'), strays(runtime, '/b')]).toEqual([['orders-0'], ['orders-0']]);
+      expect((await openManager(runtime, LOG_CONFIG, { logDirs })).previousBrokerEpoch).toBe(7);
+    });
   });
 
   it('starts with checkpoints that are missing or corrupt', async () => {

@@ -89,7 +89,7 @@ export async function readContents(broker: BrokerProcess): Promise<BrokerContent
   const admin = kafka.admin();
   await admin.connect();
   const topics = (await admin.listTopics()).filter(name => !name.startsWith('__')).sort();
-  const offsets = await admin.fetchTopicOffsets(FILLED_TOPIC);
+  const offsets = await patiently(() => admin.fetchTopicOffsets(FILLED_TOPIC));
   const ends = offsets.sort((a, b) => a.partition - b.partition).map(({ high }) => Number(high));
   const committed = await committedOffsets(admin);
   const described = await admin.describeConfigs({
@@ -102,13 +102,21 @@ export async function readContents(broker: BrokerProcess): Promise<BrokerContent
   return { topics, ends, values, committed, retentionMs };
 }
 
-/** kafkajs does not wait for a coordinator that is still loading its partition. */
 async function committedOffsets(admin: ReturnType<Kafka['admin']>): Promise<number[]> {
+  const request = { groupId: FILLED_GROUP, topics: [FILLED_TOPIC] };
+  const [topic] = await patiently(() => admin.fetchOffsets(request));
+  const partitions = topic?.partitions ?? [];
+  return partitions.sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
+}
+
+/**
+ * kafkajs waits neither for a coordinator that is still loading its partition, nor for a leader that Apache Kafka names
+ * in its metadata a moment before it leads.
+ */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
-      const [topic] = await admin.fetchOffsets({ groupId: FILLED_GROUP, topics: [FILLED_TOPIC] });
-      const partitions = topic?.partitions ?? [];
-      return partitions.sort((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
+      return await ask();
     } catch (error) {
       if (attempt === 100) throw error;
       await new Promise(resolve => setTimeout(resolve, 100));

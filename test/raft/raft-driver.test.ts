@@ -15,6 +15,8 @@ import type { RaftMessage } from '../../src/raft/raft-message.ts';
 import { noTransport, type RaftTransport } from '../../src/raft/raft-transport.ts';
 import { DEFAULT_TIMEOUTS } from '../../src/raft/ready.ts';
 import { VoterSet, voterNode } from '../../src/raft/voter-set.ts';
+import { encodeControlBatch, encodeDataBatch } from '../../src/raft/raft-batch.ts';
+import { RecordBatch } from '../../src/record/record-batch.ts';
 import { encodeSnapshot } from '../../src/raft/snapshot-file.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { MemoryLog } from './support/memory-log.ts';
@@ -313,12 +315,157 @@ describe('RaftDriver among three voters', () => {
     expect(calls).toEqual(['vote for 2 written', 'send voteResponse']);
   });
 
+  /** A follower of node 2 in epoch 1, which answers its fetches as a test says. */
+  async function following(): Promise<{
+    harness: Harness;
+    last(type: RaftMessage['type']): RaftMessage;
+    claim(leaderId: number, epoch: number): void;
+    answer(changes: object, records?: Buffer): void;
+    nextRequest(): Promise<RaftMessage>;
+  }> {
+    const sent: RaftMessage[] = [];
+    /** How much had been sent when the last answer came. */
+    let answered = 0;
+    const harness = new Harness(VoterSet.ofIds([1, 2, 3]), { send: message => sent.push(message) });
+    await harness.driver.start();
+    const claim = (leaderId: number, epoch: number): void =>
+      harness.driver.receive(
+        {
+          type: 'beginQuorumEpoch',
+          from: leaderId,
+          to: 1,
+          correlationId: 1,
+          epoch,
+          leaderId,
+          voter: { id: 1, directoryId: ZERO_UUID },
+        },
+        undefined,
+      );
+    const last = (type: RaftMessage['type']): RaftMessage => sent.findLast(each => each.type === type)!;
+    const nextRequest = async (): Promise<RaftMessage> => {
+      await harness.settle();
+      if (sent.length === answered) harness.clock.advance(DEFAULT_TIMEOUTS.retryBackoffMs);
+      await harness.settle();
+      expect(sent.length).toBe(answered + 1);
+      return sent.at(-1)!;
+    };
+    const answer = (changes: object, records?: Buffer): void => {
+      answered = sent.length;
+      const { correlationId } = sent.at(-1)!;
+      const common = { from: 2, to: 1, correlationId, error: 0, leaderId: 2, epoch: 1 };
+      const fetched = { type: 'fetchResponse', highWatermark: 0, logStartOffset: 0 };
+      harness.driver.receive({ ...common, ...fetched, ...changes } as RaftMessage, records);
+    };
+    claim(2, 1);
+    expect(sent.at(-1)).toMatchObject({ type: 'fetch', to: 2, fetchOffset: 0 });
+    return { harness, last, claim, answer, nextRequest };
+  }
+
+  const at = (baseOffset: number) => ({ baseOffset, epoch: 1, timestamp: 0 });
+  const good = encodeDataBatch([value('a'), value('b')], at(0));
+  const changed = (bytes: Buffer, change: (batch: RecordBatch) => void): Buffer => {
+    const batch = new RecordBatch(Buffer.from(bytes));
+    change(batch);
+    batch.updateCrc();
+    return batch.buffer;
+  };
+
+  it.each([
+    ['with another checksum', Buffer.concat([good.subarray(0, -1), value('c')])],
+    ['of another magic', Buffer.concat([good.subarray(0, 16), Buffer.of(1), good.subarray(17)])],
+    ['that declares more records than it holds', changed(good, ({ buffer }) => buffer.writeInt32BE(3, 57))],
+    ['with fewer offsets than records', changed(good, ({ buffer }) => buffer.writeInt32BE(0, 23))],
+    ['that ends before it begins', changed(good, ({ buffer }) => buffer.writeInt32BE(-7, 23))],
+    ['of a producer', changed(good, ({ buffer }) => buffer.writeBigInt64BE(5n, 43))],
+    ['of no epoch', changed(good, batch => batch.setPartitionLeaderEpoch(-1))],
+    ['compressed with a codec that there is not', changed(good, ({ buffer }) => buffer.writeInt16BE(6, 21))],
+    ['whose records are cut', changed(good, ({ buffer }) => buffer.writeInt8(120, 61))],
+    ['of control records that are none', changed(good, ({ buffer }) => buffer.writeInt16BE(0x20, 21))],
+    ['that names a voter twice', twice()],
+  ])('takes a batch %s for none, and asks again later', async (_what, bad) => {
+    const { harness, answer, nextRequest } = await following();
+    answer({}, Buffer.concat([good, changed(bad, batch => batch.setBaseOffset(2))]));
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 2 });
+    expect(harness.log.endOffset).toBe(2);
+    answer({}, bad);
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 2 });
+    answer({}, encodeDataBatch([value('c')], at(2)));
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 3 });
+    expect(harness.fatal).toEqual([]);
+  });
+
+  function twice(): Buffer {
+    const batch = encodeControlBatch([{ type: 'voters', voters: VoterSet.ofIds([1, 2]) }], at(0));
+    // The first voter's id follows the version and the length of the list: it becomes that of the second one.
+    const first = batch.indexOf(Buffer.of(0, 0, 0, 1), 61 + 8);
+    batch.writeInt32BE(2, first);
+    return changed(batch, () => {});
+  }
+
+  const snapshotId = { offset: 9, epoch: 1 };
+  const header = { lastContainedLogTimestamp: 0, kraftVersion: 0, voters: undefined };
+  const snapshot = encodeSnapshot(1, header, [[value('a')]], () => 0);
+
+  it.each([
+    ['with a damaged byte', Buffer.from(snapshot.map((byte, index) => (index === 70 ? byte ^ 1 : byte)))],
+    ['that is cut', snapshot.subarray(0, -3)],
+    ['without a footer', snapshot.subarray(0, new RecordBatch(snapshot).end)],
+    ['without a header', snapshot.subarray(new RecordBatch(snapshot).end)],
+  ])('installs no snapshot %s, and fetches it again', async (_what, bytes) => {
+    const { harness, answer, nextRequest } = await following();
+    const ask = async (): Promise<void> => {
+      answer({ snapshotId });
+      expect(await nextRequest()).toMatchObject({ type: 'fetchSnapshot', snapshotId, position: 0 });
+    };
+    const part = { type: 'fetchSnapshotResponse', snapshotId, position: 0 };
+    await ask();
+    answer({ ...part, size: bytes.length, bytes });
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 0 });
+    expect(harness.log.snapshots).toEqual([]);
+    await ask();
+    answer({ ...part, size: snapshot.length, bytes: snapshot });
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 9, lastFetchedEpoch: 1 });
+    expect(harness.log.snapshots).toHaveLength(1);
+    expect(harness.fatal).toEqual([]);
+  });
+
+  it.each([
+    ['a snapshot of what it has', { snapshotId: { offset: 1, epoch: 1 } }],
+    ['a snapshot of nothing', { snapshotId: { offset: 0, epoch: 0 } }],
+    ['a log that parts from its own below the start', { divergingEpoch: { epoch: 1, offset: -5 } }],
+    ['a log that parts from its own in a later epoch', { divergingEpoch: { epoch: 7, offset: 1 } }],
+  ])('asks again when the leader speaks of %s', async (_what, changes) => {
+    const { harness, answer, nextRequest } = await following();
+    answer({}, good);
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 2 });
+    answer(changes);
+    expect(await nextRequest()).toMatchObject({ type: 'fetch', fetchOffset: 2 });
+    expect(harness.fatal).toEqual([]);
+  });
+
+  it('does not believe that a second node leads in the epoch of its leader', async () => {
+    const { harness, last, claim, answer } = await following();
+    claim(3, 1);
+    expect(last('beginQuorumEpochResponse')).toMatchObject({ error: Errors.INVALID_REQUEST, leaderId: 2 });
+    answer({ leaderId: 3 });
+    expect(harness.driver.leaderAndEpoch()).toEqual({ leaderId: 2, epoch: 1 });
+    expect(harness.fatal).toEqual([]);
+  });
+
+  it('goes to no epoch after which there could not be another', async () => {
+    const { harness, last, claim, answer } = await following();
+    claim(3, 0x7fff_ffff);
+    expect(last('beginQuorumEpochResponse')).toMatchObject({ error: Errors.INVALID_REQUEST });
+    answer({ leaderId: undefined, epoch: 0x7fff_ffff });
+    expect(harness.driver.leaderAndEpoch()).toEqual({ leaderId: 2, epoch: 1 });
+  });
+
   /** A leader of a quorum of two whose other voter says what a test has it say. */
   async function leading(): Promise<{
     harness: Harness;
     sent: RaftMessage[];
     answer(type: RaftMessage['type'], changes: object): void;
-    fetch(fetchOffset: number, id?: number): void;
+    fetch(fetchOffset: number, id?: number, disk?: number): void;
   }> {
     const sent: RaftMessage[] = [];
     const transport: RaftTransport = { send: message => sent.push(message) };
@@ -345,7 +492,7 @@ describe('RaftDriver among three voters', () => {
       harness.driver.receive(message as RaftMessage, undefined);
     };
     let correlationId = 1_000;
-    const fetch = (fetchOffset: number, id = 2): void => {
+    const fetch = (fetchOffset: number, id = 2, disk = id): void => {
       harness.driver.receive(
         {
           type: 'fetch',
@@ -353,7 +500,7 @@ describe('RaftDriver among three voters', () => {
           to: 1,
           correlationId: correlationId++,
           epoch: 1,
-          replica: { id, directoryId: directoryId(id) },
+          replica: { id, directoryId: directoryId(disk) },
           fetchOffset,
           lastFetchedEpoch: fetchOffset === 0 ? 0 : 1,
           highWatermark: -1,
@@ -384,6 +531,21 @@ describe('RaftDriver among three voters', () => {
     );
     return outcome;
   }
+
+  it('does not take a node that came back with another disk for the voter that it was', async () => {
+    const { harness, fetch } = await leading();
+    fetch(3, 2, 9);
+    expect(harness.driver.status().replicas).toMatchObject([
+      { id: 1, isVoter: true },
+      { id: 2, directoryId: directoryId(2), isVoter: true, logEndOffset: -1 },
+      { id: 2, directoryId: directoryId(9), isVoter: false, logEndOffset: 3 },
+    ]);
+    for (let ms = 0; ms < 3 * DEFAULT_TIMEOUTS.fetchTimeoutMs; ms += 500) {
+      harness.clock.advance(500);
+      fetch(3, 2, 9);
+    }
+    expect(harness.driver.leaderAndEpoch().leaderId).toBeUndefined();
+  });
 
   it('answers for a new voter only when that has caught up and the record is committed', async () => {
     const { harness, fetch } = await leading();

@@ -48,6 +48,7 @@ class Chaos {
       lines: 'replica.lag.time.max.ms=2000\nreplica.fetch.backoff.ms=100',
       logConfig: {
         minInsyncReplicas: 1 + this.below(2),
+        durability: this.below(2) === 0 ? 'fsync' : 'page-cache',
         segmentBytes: [600, 4_000, 1_000_000][this.below(3)]!,
       },
       logger: this.logger,
@@ -71,7 +72,7 @@ class Chaos {
     const { below, cluster } = this;
     const id = BROKERS[below(3)]!;
     const broker = cluster.broker(id);
-    switch (below(12)) {
+    switch (below(14)) {
       case 0:
       case 1:
       case 2:
@@ -100,6 +101,10 @@ class Chaos {
         break;
       case 10:
         await this.electAnother();
+        break;
+      case 11:
+      case 12:
+        await this.moveBackAndForth();
         break;
       default:
         await this.pass(3_000);
@@ -136,6 +141,19 @@ class Chaos {
     const others = isr.filter(id => id !== leader);
     // The old leader leaves the ISR or stays in it, as after a fence or a preferred election.
     if (others.length > 0) await this.electFrom(this.below(2) === 0 ? others : isr);
+  }
+
+  /** Elections as fast as the metadata comes, in the middle of appends, back to the same leader too. */
+  private async moveBackAndForth(): Promise<void> {
+    const { cluster, below } = this;
+    for (let i = 0; i <= below(5); i++) {
+      const { isr, leader } = cluster.partitions[0]!;
+      if (leader === -1) return;
+      for (let j = below(3); j > 0; j--) this.append(leader);
+      if (below(3) === 0) await cluster.elect(leader, isr);
+      else await this.electFrom(isr);
+      if (below(2) === 0) await this.pass(1 + below(60));
+    }
   }
 
   private async crash(id: number): Promise<void> {

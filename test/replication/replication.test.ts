@@ -270,6 +270,72 @@ describe('a change of the leader', () => {
     expect(cluster.broker(2).log.epochEntries).toEqual(cluster.broker(1).log.epochEntries);
   });
 
+  it('begins the epoch behind what the leader has staged in the one before', async () => {
+    for (const durability of ['page-cache', 'fsync'] as const) {
+      const cluster = new TestCluster([1, 2, 3], { logConfig: { durability } });
+      await cluster.start(THREE);
+      cluster.broker(1).append(batch(3));
+      await cluster.clock.pass(500);
+      const staged = cluster.broker(1).append(batch(7), 1);
+      expect(cluster.broker(1).ends[0]).toBe(3);
+      await cluster.elect(1);
+      expect(cluster.broker(1).log.endOffsetForEpoch(0)).toEqual({ leaderEpoch: 0, offset: 10 });
+      const next = cluster.broker(1).append(batch(2));
+      await cluster.clock.pass(1_000);
+      expect([staged.result?.errorCode, next.result]).toMatchObject([0, { errorCode: 0, baseOffset: 10 }]);
+      expect([1, 2, 3].map(id => cluster.broker(id).ends[0])).toEqual([12, 12, 12]);
+      cluster.expectSameLogs(1, 2, 3);
+    }
+  });
+
+  it('cuts a log when what it has staged is written, not before', async () => {
+    const cluster = new TestCluster([1, 2], { logConfig: { durability: 'fsync' } });
+    await cluster.start({ replicas: [1, 2] });
+    cluster.broker(1).append(batch(3));
+    await cluster.clock.pass(1_000);
+    cluster.isLinked = () => false;
+    // Broker 1 leads in epoch 1 and is deposed while its records are on their way to the disk.
+    await cluster.elect(1);
+    const lost = cluster.broker(1).append(batch(7), 1);
+    const { log } = cluster.broker(1);
+    log.writeStaged();
+    expect([log.logEndOffset, log.stagedEndOffset]).toEqual([3, 10]);
+    cluster.isLinked = () => true;
+    await cluster.elect(2);
+    const kept = cluster.broker(2).append(batch(2));
+    await cluster.clock.pass(2_000);
+    expect([lost.result?.errorCode, kept.result?.errorCode]).toEqual([0, 0]);
+    cluster.expectSameLogs(1, 2);
+    expect(cluster.broker(1).ends).toEqual([5, 5]);
+    expect(cluster.broker(1).log.epochEntries).toEqual(cluster.broker(2).log.epochEntries);
+  });
+
+  it('leaves a leader alone that denies what it has given, rather than fetch it again without end', async () => {
+    const logger = new MemoryLogger();
+    const cluster = new TestCluster([1, 2], { logger });
+    await cluster.start({ replicas: [1, 2] });
+    cluster.broker(1).append(batch(3));
+    await cluster.clock.pass(500);
+    await cluster.elect(1);
+    await cluster.clock.pass(500);
+    const { log } = cluster.broker(1);
+    log.appendAsLeader(batch(7), 0);
+    log.leaderEpochCache.clear();
+    log.leaderEpochCache.assign(0, 0);
+    log.leaderEpochCache.assign(1, 3);
+    const before = cluster.fetches;
+    await cluster.run(10_000);
+    expect(cluster.fetches - before).toBeLessThan(60);
+    const denied = logger.entries.filter(({ fields }) => String(fields?.error).includes('denies'));
+    expect(denied.map(({ level }) => level)).toContain('error');
+    // It is no longer so: the replica goes on.
+    log.leaderEpochCache.clear();
+    log.leaderEpochCache.assign(0, 0);
+    await cluster.elect(1);
+    await cluster.run(3_000);
+    cluster.expectSameLogs(1, 2);
+  });
+
   it('warns when an unclean election costs committed records, and follows the new leader', async () => {
     const logger = new MemoryLogger();
     const cluster = new TestCluster([1, 2], { logger });

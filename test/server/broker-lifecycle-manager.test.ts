@@ -97,6 +97,13 @@ beforeEach(() => {
   );
 });
 
+const patience = (totalMs: number) => ({
+  totalMs,
+  silenceMs: 5_000,
+  hopelessMs: 1_500,
+  isHopeless: () => false,
+});
+
 describe('BrokerLifecycleManager', () => {
   test('registers, waits for its own registration, and runs when it is let in', async () => {
     let running = false;
@@ -209,7 +216,7 @@ describe('BrokerLifecycleManager', () => {
 
   test('asks to go until it may', async () => {
     await run();
-    const stopped = lifecycle.controlledShutdown(10_000, 5_000);
+    const stopped = lifecycle.controlledShutdown(patience(10_000));
     expect(heartbeats.at(-1)!.request.wantShutDown).toBe(true);
     heartbeats.at(-1)!.reply(false);
     await settle();
@@ -225,7 +232,7 @@ describe('BrokerLifecycleManager', () => {
   test('a heartbeat on its way when the stop begins is followed by one that asks to go', async () => {
     await run();
     runtime.advance(2000);
-    const stopped = lifecycle.controlledShutdown(10_000, 5_000);
+    const stopped = lifecycle.controlledShutdown(patience(10_000));
     expect(heartbeats.at(-1)!.request.wantShutDown).toBe(false);
     heartbeats.at(-1)!.reply(false);
     await settle();
@@ -236,16 +243,35 @@ describe('BrokerLifecycleManager', () => {
 
   test('goes without leave when no controller answers', async () => {
     await run();
-    const stopped = lifecycle.controlledShutdown(30_000, 5_000);
+    const stopped = lifecycle.controlledShutdown(patience(30_000));
     runtime.advance(5_000);
     await stopped;
     expect(logger.messages('warn').at(-1)).toContain('without the leave of the controller');
   });
 
+  test('goes sooner where there can be no controller, but not if one answers', async () => {
+    await run();
+    let isHopeless = false;
+    const stopped = lifecycle.controlledShutdown({ ...patience(30_000), isHopeless: () => isHopeless });
+    runtime.advance(3_000);
+    heartbeats.at(-1)!.reply(false);
+    await settle();
+    isHopeless = true;
+    let done = false;
+    void stopped.then(() => {
+      done = true;
+    });
+    runtime.advance(1_400);
+    await settle();
+    expect(done).toBe(false);
+    runtime.advance(250);
+    await stopped;
+  });
+
   test('goes without leave when the controller takes too long', async () => {
     await run();
     let done = false;
-    const stopped = lifecycle.controlledShutdown(10_000, 5_000).then(() => {
+    const stopped = lifecycle.controlledShutdown(patience(10_000)).then(() => {
       done = true;
     });
     for (let i = 0; i < 9; i++) {
@@ -262,7 +288,7 @@ describe('BrokerLifecycleManager', () => {
 
   test('a stop before the start is done fails the start', async () => {
     const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
-    await lifecycle.controlledShutdown(1000, 1000);
+    await lifecycle.controlledShutdown(patience(1000));
     await expect(started).rejects.toThrow(KafkaError);
   });
 });

@@ -11,6 +11,16 @@ import {
 import { TestBroker } from '../support/test-broker.ts';
 import { broker, ORDERS_ID, partition, topic } from './handlers/cluster-image.ts';
 
+const NO_CHANGE = {
+  isr: null,
+  replicas: null,
+  removingReplicas: null,
+  addingReplicas: null,
+  leaderRecoveryState: -1,
+  directories: null,
+  eligibleLeaderReplicas: null,
+  lastKnownElr: null,
+};
 const OFFSETS_ID = 'b2Zmc2V0c29mZnNldHNvZg';
 
 let host: TestBroker;
@@ -43,6 +53,8 @@ beforeEach(async () => {
       get allLogs() {
         return logs;
       },
+      setDuplicatesAside: (topicIdOf: (name: string) => string | undefined) =>
+        calls.push(`duplicates ${topicIdOf('orders')}`),
       updateTopicConfig: (name: string, { retentionMs }: { retentionMs: number }) =>
         calls.push(`config ${name} ${retentionMs}`),
       asyncDelete: (
@@ -82,6 +94,7 @@ describe('BrokerMetadataPublisher', () => {
       partition(OFFSETS_ID, 1, { replicas: [2, 1] }),
     );
     expect(calls).toEqual([
+      `duplicates ${ORDERS_ID}`,
       'config orders 7',
       'apply orders,__consumer_offsets / ',
       'resigned 0 5',
@@ -104,6 +117,33 @@ describe('BrokerMetadataPublisher', () => {
       'resigned 0 undefined',
       'gone orders,__consumer_offsets',
     ]);
+  });
+
+  test('has a shard given up first when somebody else may have led it since (G5)', () => {
+    publish(topic('__consumer_offsets', OFFSETS_ID), partition(OFFSETS_ID, 0));
+    /** One delta with an election of each of `leaders`. */
+    const elect = (...leaders: number[]): string[] => {
+      calls.length = 0;
+      publish(
+        ...leaders.map(leader =>
+          metadataRecord('PartitionChangeRecord', {
+            ...NO_CHANGE,
+            topicId: OFFSETS_ID,
+            partitionId: 0,
+            leader,
+          }),
+        ),
+      );
+      return calls.filter(call => /elected|resigned/.test(call));
+    };
+    // Elected again with nobody in between: what memory knows is still all there is.
+    expect(elect(1)).toEqual(['elected 0 6']);
+    // Two elections in one delta, the first of them of another broker.
+    expect(elect(2, 1)).toEqual(['resigned 0 8', 'elected 0 8']);
+    // As a broker sees it that has been away.
+    expect(elect(1, 1)).toEqual(['resigned 0 10', 'elected 0 10']);
+    expect(elect(2)).toEqual(['resigned 0 11']);
+    expect(elect(1)).toEqual(['resigned 0 12', 'elected 0 12']);
   });
 
   test('a configuration of the broker is its own from then on, and that of topics without one', () => {

@@ -22,6 +22,10 @@ import {
   DescribeConfigsResponse,
 } from '../../src/protocol/messages/32-describe-configs.ts';
 import {
+  UpdateFeaturesRequest,
+  UpdateFeaturesResponse,
+} from '../../src/protocol/messages/57-update-features.ts';
+import {
   DescribeClusterRequest,
   DescribeClusterResponse,
 } from '../../src/protocol/messages/60-describe-cluster.ts';
@@ -32,6 +36,8 @@ import { sampleRecords } from './sample-request.ts';
 
 const COMBINED = ['broker,controller', 'broker,controller', 'broker,controller'] as const;
 const SEPARATE = ['controller', 'broker', 'broker'] as const;
+
+const SOFTWARE = { clientSoftwareName: 'test', clientSoftwareVersion: '1' };
 
 let cluster: TestCluster;
 
@@ -115,6 +121,47 @@ describe('three nodes that are broker and controller', () => {
       expect(tooMany!.errorCode).toBe(Errors.INVALID_REPLICATION_FACTOR);
     }
     for (const { id } of cluster.nodes) await everyNodeKnows(`by-${id}`);
+  });
+
+  test('raise kraft.version when they are asked to, and say so', { timeout: 60_000 }, async () => {
+    cluster = await TestCluster.start({ roles: COMBINED });
+    const upgrade = async (node: TestNode, validateOnly: boolean) =>
+      ask(node.port, [UpdateFeaturesRequest, UpdateFeaturesResponse] as const, 2, {
+        timeoutMs: 10_000,
+        featureUpdates: [{ feature: 'kraft.version', maxVersionLevel: 1, upgradeType: 1 }],
+        validateOnly,
+      });
+    const levelAt = async (port: number): Promise<number | undefined> => {
+      const { finalizedFeatures } = await ask(
+        port,
+        [ApiVersionsRequest, ApiVersionsResponse] as const,
+        4,
+        SOFTWARE,
+      );
+      return finalizedFeatures.find(each => each.name === 'kraft.version')?.maxVersionLevel;
+    };
+    const follower = cluster.nodes.find(node => !node.isActiveController)!;
+    // Voters register, and say what they support, in their own time.
+    for (let code: number = Errors.INVALID_UPDATE_VERSION; code !== Errors.NONE; ) {
+      ({ errorCode: code } = await upgrade(follower, true));
+      expect([Errors.NONE, Errors.INVALID_UPDATE_VERSION]).toContain(code);
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    expect(await levelAt(follower.port)).toBeUndefined();
+    expect(await upgrade(follower, false)).toMatchObject({ errorCode: Errors.NONE, errorMessage: null });
+    const everyNodeSaysSo = async (): Promise<void> => {
+      for (const { port, server } of cluster.nodes) {
+        for (const each of [port, server.port('CONTROLLER')!]) {
+          while ((await levelAt(each)) !== 1) await new Promise(resolve => setTimeout(resolve, 20));
+        }
+      }
+    };
+    await everyNodeSaysSo();
+    await follower.restart();
+    await everyNodeSaysSo();
+    const [created] = (await createTopic(follower, 'after', 3)).topics;
+    expect(created!.errorCode).toBe(Errors.NONE);
+    for (const node of cluster.nodes) expect(node.logger.messages('error')).toEqual([]);
   });
 
   test('give every idempotent producer another id', async () => {

@@ -5,7 +5,7 @@ import {
   InitProducerIdResponse,
 } from '../../src/protocol/messages/22-init-producer-id.ts';
 import { defineHandler, type Handler, type ListenerKind } from '../../src/server/handler.ts';
-import { HandlerTable } from '../../src/server/handler-table.ts';
+import { AdvertisedApis, HandlerTable } from '../../src/server/handler-table.ts';
 import { apiVersions } from '../../src/server/handlers/18-api-versions.ts';
 import { brokerHandlers, controllerHandlers } from '../../src/server/handlers/index.ts';
 
@@ -61,5 +61,32 @@ describe('the table of handlers', () => {
     for (const { apiKey, minVersion, maxVersion } of passedOn) {
       expect(controllers.find(apiKey)).toMatchObject({ minVersion, maxVersion, forwarded: false });
     }
+  });
+
+  test('what brokers pass on is said to be served in versions that the active controller serves too', () => {
+    const own = { ...heartbeat, minVersion: 0, maxVersion: 4 };
+    const passedOn = (apiKey: number, minVersion: number, maxVersion: number) => {
+      return { ...heartbeat, apiKey, minVersion, maxVersion, forwarded: true };
+    };
+    const table = new HandlerTable([
+      own,
+      passedOn(19, 2, 7),
+      passedOn(20, 1, 6),
+      passedOn(44, 0, 1),
+      passedOn(94, 0, 0),
+    ]);
+    let theirs: Map<number, { minVersion: number; maxVersion: number }> | undefined;
+    const advertised = () =>
+      [...new AdvertisedApis(table, () => theirs).all()].map(
+        each => `${each.apiKey}: ${each.minVersion}-${each.maxVersion}`,
+      );
+    expect(advertised()).toEqual(['12: 0-4', '19: 2-7', '20: 1-6', '44: 0-1', '94: 0-0']);
+    theirs = new Map([
+      [12, { minVersion: 0, maxVersion: 2 }],
+      [19, { minVersion: 0, maxVersion: 5 }],
+      [20, { minVersion: 3, maxVersion: 9 }],
+      [44, { minVersion: 2, maxVersion: 3 }],
+    ]);
+    expect(advertised()).toEqual(['12: 0-4', '19: 2-5', '20: 3-6']);
   });
 });

@@ -1,3 +1,5 @@
+import { batchesOf } from '../../src/record/record-batch.ts';
+import { FaultScenarios } from './fault-scenarios.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
 import type { SimRandom } from './sim-random.ts';
@@ -11,6 +13,8 @@ interface ActiveFault {
 }
 
 const HOUR_MS = 3_600_000;
+/** The bytes of a batch before its attributes are not covered by its checksum. */
+const CHECKED_FROM = 21;
 
 /** Draws faults while the safety phase lasts, and makes everything whole after it. */
 export class Faults {
@@ -20,11 +24,15 @@ export class Faults {
   private readonly kinds: readonly FaultKind[];
   /** The blocked links, with how many faults block each. */
   private readonly blocks = new Map<string, number>();
+  private readonly scenarios: FaultScenarios;
   private isOver = false;
 
   constructor(world: World) {
     this.world = world;
     this.random = world.randomFor('faults');
+    this.scenarios = new FaultScenarios(world, world.randomFor('scenarios'), (from, to, change) =>
+      this.block(from, to, change),
+    );
     this.kinds = [...world.options.faults];
   }
 
@@ -176,6 +184,10 @@ export class Faults {
         world.kill(node);
         world.wipe(node);
         return { node, ms, end: restart(node) };
+      case 'rot':
+        return this.rot(node, ms);
+      default:
+        return this.scenarios.begin(kind);
     }
   }
 
@@ -224,6 +236,51 @@ export class Faults {
       if (voters.some(each => each.wipes > 0)) return false;
     }
     return node.isBroker && world.mayLose(node, 'everything');
+  }
+
+  /**
+   * Batches of a log change on the disk, each within what its checksum covers: single bits, or a write of something else that
+   * went there. All that is committed is also elsewhere (see {@link World.mayLose}). Half the time somebody reads the damaged
+   * batches to copy them. At the end the disk is replaced.
+   */
+  private rot(node: ClusterNode | undefined, ms: number): ReturnType<Faults['apply']> {
+    const { world, random } = this;
+    if (node === undefined || !node.isUp || !this.mayWipe(node)) return undefined;
+    const reader = world.nodes.find(
+      other => other !== node && other.isUp && !other.isController && world.mayLose(other, 'everything'),
+    );
+    const targets = node.disk.paths().filter(path => /\/data-\d+-\d+\/\d{20}\.log$/.test(path));
+    let damaged = 0;
+    for (let count = random.between(1, 4); count > 0 && targets.length > 0; count--) {
+      const path = random.pick(targets);
+      const content = node.disk.contentOf(path);
+      const batches = [...batchesOf(content)];
+      if (batches.length === 0) continue;
+      const { position, end } = random.pick(batches);
+      const at = random.between(position + CHECKED_FROM, end - 1);
+      const length = random.chance(0.5) ? 1 : Math.min(end - at, random.between(2, 512));
+      const bytes = length === 1 ? Buffer.of(content[at]! ^ (1 << random.below(8))) : random.bytes(length);
+      if (bytes.equals(content.subarray(at, at + length))) continue;
+      world.damage(node, path, at, bytes);
+      damaged++;
+    }
+    if (damaged === 0) return undefined;
+    // A new replica, or one with an empty disk, is filled from the damaged log: but only where a third one is whole.
+    if (reader !== undefined && random.chance(0.7) && world.isHeldBeside([node, reader])) {
+      world.kill(reader);
+      world.wipe(reader);
+      world.sometimes('a replica was filled from a damaged disk');
+      world.scheduler.after(50, 'restart', () => world.start(reader));
+    }
+    return {
+      node,
+      ms: ms + 1_000,
+      end: () => {
+        world.kill(node);
+        world.wipe(node);
+        world.start(node);
+      },
+    };
   }
 
   private hosts(): string[] {

@@ -95,7 +95,35 @@ async function live(world: World, makeWorkload: (world: World) => Workload): Pro
   if (hasFailed()) return workload;
   await reach(world, WHOLE_MS, 'the cluster is whole again', () => world.lack());
   if (!hasFailed()) await scheduler.run(world.nowMs + REST_MS, hasFailed);
+  if (!hasFailed()) await restartAll(world, workload);
   return workload;
+}
+
+/**
+ * All nodes go down at once, and one of them a second time while it recovers: when they are up again, everything is as it
+ * was. What they have not synced is lost where that must not matter, or where it may.
+ */
+async function restartAll(world: World, workload: Workload): Promise<void> {
+  const { scheduler, options, nodes } = world;
+  const random = world.randomFor('last restart');
+  const losesPower = options.durability === 'fsync' || options.lossAllowed;
+  workload.beforeLastRestart?.();
+  const end = losesPower ? world.losePower.bind(world) : world.kill.bind(world);
+  for (const node of nodes) end(node);
+  const twice = random.pick(nodes);
+  twice.disk.faults.crashAfterChanges = random.below(30);
+  twice.disk.onCrashPoint = () => {
+    world.sometimes('died in recovery');
+    end(twice);
+    scheduler.after(100, 'restart', () => world.start(twice));
+  };
+  for (const node of nodes) scheduler.after(random.next() * 300, 'restart', () => world.start(node));
+  const hasFailed = (): boolean => world.failure !== undefined;
+  await scheduler.run(world.nowMs + REST_MS, hasFailed);
+  twice.disk.faults.crashAfterChanges = Number.POSITIVE_INFINITY;
+  if (!hasFailed())
+    await reach(world, WHOLE_MS, 'the cluster is whole after the last restart', () => world.lack());
+  if (!hasFailed()) await scheduler.run(world.nowMs + REST_MS, hasFailed);
 }
 
 /** Runs until `lack` gives nothing. */

@@ -41,10 +41,13 @@ export class ClusterNode implements SimNode {
   readonly disk: SimDisk;
   server: NodeServer | undefined;
   isUp = false;
+  endedUncleanly = false;
   /** How often the disk was replaced by an empty one. */
   wipes = 0;
   /** A fault of the disk has been on since the process started. */
   diskFailed = false;
+  /** Bytes on its disk have changed by themselves, and the disk is still in use. */
+  isRotten = false;
   /** Unsynced data was lost, and the node has not been in all its ISRs since. */
   isTainted = false;
   private readonly world: WorldOptions;
@@ -143,6 +146,8 @@ export class ClusterNode implements SimNode {
   }
 
   private forget(): void {
+    // A power failure after the end of the process says nothing about it.
+    if (this.server !== undefined) this.endedUncleanly = this.isUp;
     this.server = undefined;
     this.isUp = false;
   }

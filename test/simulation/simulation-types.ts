@@ -58,6 +58,8 @@ export interface Workload {
   readonly history: History;
   readonly clients: readonly SimClient[];
   readonly checkers: readonly Checker[];
+  /** All is at rest, and all nodes will go down and come up again. */
+  readonly beforeLastRestart?: () => void;
 }
 
 /** A node of the cluster. */
@@ -72,6 +74,8 @@ export interface SimNode {
   readonly server: NodeServer | undefined;
   /** Alive, and its `start()` has resolved. */
   readonly isUp: boolean;
+  /** The life of the process that ended last had come up, and did not stop by itself. */
+  readonly endedUncleanly: boolean;
 }
 
 /** What clients, probes and checkers may see and do of the world. */
@@ -101,7 +105,7 @@ export interface WorldView {
   onPeriod(periodMs: number, listener: () => void): void;
   /** Called after a node's process has died, and when it has been started again. */
   onNodeChange(
-    listener: (node: SimNode, change: 'crashed' | 'powerLost' | 'started' | 'wiped') => void,
+    listener: (node: SimNode, change: 'crashed' | 'damaged' | 'powerLost' | 'started' | 'wiped') => void,
   ): void;
   /** Ends the run with a failure. The first one counts. */
   violation(violation: Violation): void;

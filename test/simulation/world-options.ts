@@ -1,5 +1,19 @@
 import type { SimRandom } from './sim-random.ts';
 
+/** Faults of several steps that wait for a moment: see `fault-scenarios.ts`. */
+export const SCENARIOS = [
+  'heldProposal',
+  'lateProposal',
+  'unheardLeader',
+  'pingPong',
+  'ackThenCrash',
+  'electionStorm',
+  'laggingVoter',
+  'crashAfterVote',
+] as const;
+
+export type ScenarioKind = (typeof SCENARIOS)[number];
+
 /** Kinds of faults. A seed uses about two thirds of them, so that none hides another in all seeds. */
 export const FAULTS = [
   'kill',
@@ -23,6 +37,8 @@ export const FAULTS = [
   'diskError',
   'failingSync',
   'wipe',
+  'rot',
+  ...SCENARIOS,
 ] as const;
 
 export type FaultKind = (typeof FAULTS)[number];

@@ -11,7 +11,7 @@ import { SimScheduler } from './sim-scheduler.ts';
 import type { Phase, SimNode, Violation, WorldView } from './simulation-types.ts';
 import { drawOptions, type NodeOptions, type WorldOptions } from './world-options.ts';
 
-type NodeChange = 'crashed' | 'powerLost' | 'started' | 'wiped';
+type NodeChange = 'crashed' | 'damaged' | 'powerLost' | 'started' | 'wiped';
 
 /** The real time of a disk's files at the start of a world: only differences of such times mean something. */
 const FILE_TIME_MS = 1_700_000_000_000;
@@ -209,9 +209,18 @@ export class World implements WorldView {
   wipe(node: ClusterNode): void {
     this.note(`${node.process.name} gets an empty disk`);
     node.isTainted = true;
+    node.isRotten = false;
     node.wipes++;
     node.disk.wipe();
     this.changed(node, 'wiped');
+  }
+
+  /** Bytes of a file of a log change by themselves. The disk has to be replaced. */
+  damage(node: ClusterNode, path: string, position: number, bytes: Uint8Array): void {
+    this.note(`${bytes.length} bytes of ${path} of ${node.process.name} are damaged at ${position}`);
+    node.isRotten = true;
+    node.disk.storage.damage(path, position, bytes);
+    this.changed(node, 'damaged');
   }
 
   private changed(node: ClusterNode, change: NodeChange): void {
@@ -221,7 +230,7 @@ export class World implements WorldView {
   /** A process ended by itself. What watches over processes starts it again. */
   private onExit(node: ClusterNode, why: string): void {
     this.note(`${node.process.name} ended: ${why}`);
-    if (why !== 'stopped' && !node.diskFailed) {
+    if (why !== 'stopped' && !node.diskFailed && !node.isRotten) {
       const invariant = this.phase === 'safety' ? 'exit' : 'exit in liveness';
       this.violation({ invariant, message: `${node.process.name} ended without need: ${why}` });
     }
@@ -234,10 +243,13 @@ export class World implements WorldView {
 
   /** The metadata as the active controller has it, if there is one. */
   metadata(): MetadataImage | undefined {
-    const leader = this.nodes.find(
-      node => node.isUp && node.server?.quorum?.leaderAndEpoch().leaderId === node.id,
-    );
-    return leader?.server?.metadata();
+    let newest: { epoch: number; image: MetadataImage | undefined } | undefined;
+    for (const { id, isUp, server } of this.nodes) {
+      const { leaderId, epoch = -1 } = (isUp ? server?.quorum?.leaderAndEpoch() : undefined) ?? {};
+      // One that was deposed may not know it yet.
+      if (leaderId === id && epoch > (newest?.epoch ?? -1)) newest = { epoch, image: server?.metadata() };
+    }
+    return newest?.image;
   }
 
   /** Whether all brokers are let in and all replicas are in sync; if not, what lacks. */
@@ -274,17 +286,34 @@ export class World implements WorldView {
   }
 
   /**
-   * Whether the cluster promises to survive that this node loses what it has not synced, or more: with fewer than
-   * min.insync.replicas of them, while the others are up and have everything.
+   * Whether the cluster promises to survive that this node loses what it has not synced, or more: fewer than
+   * min.insync.replicas of them do, and of each partition somebody else is up who has everything.
    */
   mayLose(node: ClusterNode, what: 'unsynced' | 'everything'): boolean {
     const { options } = this;
     if (options.lossAllowed || !node.isBroker) return true;
     if (what === 'unsynced' && options.durability === 'fsync') return true;
     this.clearTaints();
-    if (options.minInsyncReplicas < 2 || this.nodes.some(each => each.isTainted || each.diskFailed))
+    if (
+      options.minInsyncReplicas < 2 ||
+      this.nodes.some(each => each.isTainted || each.isRotten || each.diskFailed)
+    )
       return false;
-    return this.lack() === undefined;
+    return this.isHeldBeside([node]);
+  }
+
+  /** Whether each partition of these nodes is whole on another one that is up, as far as the active controller knows. */
+  isHeldBeside(nodes: readonly ClusterNode[]): boolean {
+    const image = this.metadata();
+    if (image === undefined) return false;
+    const isAmong = (id: number): boolean => nodes.some(node => node.id === id);
+    for (const topic of image.topics.topics()) {
+      for (const { replicas, isr, elr } of topic.partitions) {
+        const hasOther = [...isr, ...elr].some(id => !isAmong(id) && this.node(id).isUp);
+        if (replicas.some(isAmong) && !hasOther) return false;
+      }
+    }
+    return true;
   }
 
   /**
@@ -294,6 +323,6 @@ export class World implements WorldView {
   mayDie(node: ClusterNode): boolean {
     if (this.options.lossAllowed || !node.isBroker) return true;
     this.clearTaints();
-    return !this.nodes.some(each => each !== node && each.isTainted && each.isBroker);
+    return !this.nodes.some(each => each !== node && (each.isTainted || each.isRotten) && each.isBroker);
   }
 }

@@ -73,8 +73,8 @@ export async function apacheKafka(version: ApacheKafkaVersion = '4.3.0'): Promis
   const libraries = await fetchApacheKafka(version);
   return {
     name: `apache-kafka-${version}`,
-    async format(configFile, clusterId) {
-      const args = ['format', '--cluster-id', clusterId, '--config', configFile];
+    async format(configFile, clusterId, more) {
+      const args = ['format', '--cluster-id', clusterId, '--config', configFile, ...more];
       await runKafkaTool('kafka.tools.StorageTool', args, { version, timeoutMs: 60_000 });
     },
     command(configFile) {

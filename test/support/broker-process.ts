@@ -9,8 +9,8 @@ import { projectRoot } from './project.ts';
 export interface BrokerLaunch {
   /** For messages: `odradek`, `apache-kafka-4.3.0`. */
   readonly name: string;
-  /** Makes an empty data directory ready. Called once for a new directory. */
-  format(configFile: string, clusterId: string, workDirectory: string): Promise<void>;
+  /** Makes an empty data directory ready. Called once for a new directory. `more`: further arguments of the tool. */
+  format(configFile: string, clusterId: string, more: readonly string[]): Promise<void>;
   command(
     configFile: string,
     workDirectory: string,
@@ -29,6 +29,8 @@ export interface BrokerOptions {
   readonly properties?: Readonly<Record<string, string | null>>;
   /** Default: one fixed id, so that two kinds of broker can be started on one directory. */
   readonly clusterId?: string;
+  /** Of the tool that formats. Default: none, as for a static quorum. */
+  readonly formatArguments?: readonly string[];
   /** When `start` may return. Default: the port answers Metadata with a broker. Must not reject. */
   readonly ready?: (broker: BrokerProcess) => Promise<boolean>;
 }
@@ -82,7 +84,7 @@ export class BrokerProcess {
     const controllerPort = options.controllerPort ?? (await freePort());
     const broker = new BrokerProcess(launch, options, port, controllerPort);
     if (!readdirSync(broker.dataDirectory).includes('meta.properties')) {
-      await launch.format(broker.configFile, broker.clusterId, broker.workDirectory);
+      await launch.format(broker.configFile, broker.clusterId, options.formatArguments ?? []);
     }
     return broker;
   }
@@ -169,12 +171,15 @@ export class BrokerProcess {
     this.paused = false;
   }
 
-  /** Empties the data directory of an ended process and formats it anew, as after the loss of a disk. */
-  async wipe(): Promise<void> {
+  /**
+   * Empties the data directory of an ended process and formats it anew, as after the loss of a disk. In a dynamic quorum
+   * that takes `--no-initial-controllers`: the others have the voters.
+   */
+  async wipe(formatArguments: readonly string[] = []): Promise<void> {
     if (this.running) throw new Error(`${this.name} is running: its disk cannot be wiped`);
     rmSync(this.dataDirectory, { recursive: true, force: true });
     mkdirSync(this.dataDirectory, { recursive: true });
-    await this.launch.format(this.configFile, this.clusterId, this.workDirectory);
+    await this.launch.format(this.configFile, this.clusterId, formatArguments);
   }
 
   /** For afterAll: ends the process if it runs, and never fails. */

@@ -17,6 +17,12 @@ import {
   DescribeQuorumRequest,
   DescribeQuorumResponse,
 } from '../../src/protocol/messages/55-describe-quorum.ts';
+import { AddRaftVoterRequest, AddRaftVoterResponse } from '../../src/protocol/messages/80-add-raft-voter.ts';
+import {
+  RemoveRaftVoterRequest,
+  RemoveRaftVoterResponse,
+} from '../../src/protocol/messages/81-remove-raft-voter.ts';
+import type { Infer } from '../../src/protocol/schema.ts';
 import { WireClient } from '../oracle/wire-client.ts';
 import type { ClusterNode, ClusterProcess } from './cluster-process.ts';
 
@@ -25,12 +31,15 @@ import type { ClusterNode, ClusterProcess } from './cluster-process.ts';
 const CREATE_TOPICS_VERSION = 5;
 const ELECT_LEADERS_VERSION = 2;
 const REASSIGNMENTS_VERSION = 0;
-const DESCRIBE_QUORUM_VERSION = 1;
+const DESCRIBE_QUORUM_VERSION = 2;
+const RAFT_VOTER_VERSION = 0;
 const FIND_COORDINATOR_VERSION = 3;
 const OFFSET_FETCH_VERSION = 7;
 
 const TOPIC_ALREADY_EXISTS = 36;
 const ELECTION_NOT_NEEDED = 84;
+const DUPLICATE_VOTER = 126;
+const VOTER_NOT_FOUND = 127;
 const PREFERRED = 0;
 const GROUP = 0;
 const REQUEST_MS = 3_000;
@@ -74,17 +83,73 @@ export async function createTopic(
   });
 }
 
-/** The id of the node that leads the quorum, as a living broker knows it. */
-export function activeController(cluster: ClusterProcess, timeoutMs = 30_000): Promise<number> {
-  return cluster.eventually('an active controller', timeoutMs, async client => {
+export type QuorumState = Infer<typeof DescribeQuorumResponse>['topics'][number]['partitions'][number];
+
+/** The quorum as its leader describes it to a living broker; `wanted` says whether that is enough to return it. */
+export function describeQuorum(
+  cluster: ClusterProcess,
+  what: string,
+  wanted: (quorum: QuorumState) => boolean,
+  timeoutMs = 30_000,
+): Promise<QuorumState> {
+  return cluster.eventually(what, timeoutMs, async client => {
     const answer = await client.send(DescribeQuorumRequest, DescribeQuorumResponse, DESCRIBE_QUORUM_VERSION, {
       topics: [{ topicName: '__cluster_metadata', partitions: [{ partitionIndex: 0 }] }],
     });
     const partition = answer.topics[0]?.partitions[0];
     const failed = answer.errorCode !== 0 || partition === undefined || partition.errorCode !== 0;
     if (failed) throw new Error(`DescribeQuorum: error ${answer.errorCode || partition?.errorCode}`);
-    return partition.leaderId >= 0 ? partition.leaderId : undefined;
+    return wanted(partition) ? partition : undefined;
   });
+}
+
+/** The id of the node that leads the quorum, as a living broker knows it. */
+export async function activeController(cluster: ClusterProcess, timeoutMs = 30_000): Promise<number> {
+  const { leaderId } = await describeQuorum(
+    cluster,
+    'an active controller',
+    quorum => quorum.leaderId >= 0,
+    timeoutMs,
+  );
+  return leaderId;
+}
+
+/**
+ * Puts a controller that has come back with an empty disk in the place of the voter that it was (KIP-853): the old one
+ * is removed, the new one added when it has shown itself as an observer. Returns when it is a voter.
+ */
+export async function replaceVoter(cluster: ClusterProcess, node: ClusterNode): Promise<void> {
+  const isOfNode = ({ replicaId }: { replicaId: number }) => replicaId === node.id;
+  const { currentVoters, observers } = await describeQuorum(
+    cluster,
+    `node ${node.id} as an observer of the quorum`,
+    quorum => quorum.observers.some(isOfNode),
+  );
+  const [oldVoter, newVoter] = [currentVoters.find(isOfNode), observers.find(isOfNode)];
+  if (oldVoter === undefined || newVoter === undefined) throw new Error(`node ${node.id} is no voter`);
+  await cluster.eventually(`removal of voter ${node.id}`, 30_000, async client => {
+    const answer = await client.send(RemoveRaftVoterRequest, RemoveRaftVoterResponse, RAFT_VOTER_VERSION, {
+      clusterId: null,
+      voterId: node.id,
+      voterDirectoryId: oldVoter.replicaDirectoryId,
+    });
+    if (answer.errorCode === 0 || answer.errorCode === VOTER_NOT_FOUND) return true;
+    throw new Error(`error ${answer.errorCode}: ${answer.errorMessage}`);
+  });
+  await cluster.eventually(`addition of voter ${node.id}`, 30_000, async client => {
+    const answer = await client.send(AddRaftVoterRequest, AddRaftVoterResponse, RAFT_VOTER_VERSION, {
+      clusterId: null,
+      timeoutMs: REQUEST_MS,
+      voterId: node.id,
+      voterDirectoryId: newVoter.replicaDirectoryId,
+      listeners: [{ name: 'CONTROLLER', host: '127.0.0.1', port: node.process.controllerPort }],
+    });
+    if (answer.errorCode === 0 || answer.errorCode === DUPLICATE_VOTER) return true;
+    throw new Error(`error ${answer.errorCode}: ${answer.errorMessage}`);
+  });
+  await describeQuorum(cluster, `node ${node.id} as a voter`, quorum =>
+    quorum.currentVoters.some(voter => voter.replicaDirectoryId === newVoter.replicaDirectoryId),
+  );
 }
 
 /** Makes the first replica of every partition of the topic its leader, and waits until all are. */

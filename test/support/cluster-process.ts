@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { MetadataRequest, MetadataResponse } from '../../src/protocol/messages/03-metadata.ts';
@@ -20,6 +21,11 @@ export interface ClusterOptions {
   /** Each node has a folder of its own in it. */
   readonly workDirectory: string;
   readonly nodes: readonly NodeOptions[];
+  /**
+   * `static` (default): `controller.quorum.voters` names the voters. `dynamic`: they are records of the metadata log,
+   * which can be changed (KIP-853).
+   */
+  readonly quorum?: 'static' | 'dynamic';
   /** For every node; follow the usual ones. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -64,10 +70,13 @@ const USUAL_PROPERTIES: Readonly<Record<string, string>> = {
   'group.initial.rebalance.delay.ms': '0',
 };
 
+/** Of the tool that formats: the node is no voter, or not yet one. */
+export const NO_INITIAL_CONTROLLERS = '--no-initial-controllers';
+
 const METADATA_VERSION = 12;
 const PATIENCE_MS = 3_000;
 
-/** A cluster of processes on 127.0.0.1, of one kind of broker or of several, with a static quorum of voters. */
+/** A cluster of processes on 127.0.0.1, of one kind of broker or of several. */
 export class ClusterProcess {
   readonly nodes: readonly ClusterNode[];
 
@@ -82,10 +91,8 @@ export class ClusterProcess {
     for (const node of options.nodes) {
       placed.push({ node, port: await ports.next(), controllerPort: await ports.next() });
     }
-    const voters = placed
-      .filter(({ node }) => node.roles.includes('controller'))
-      .map(({ node, controllerPort }) => `${node.id}@127.0.0.1:${controllerPort}`)
-      .join(',');
+    const controllers = placed.filter(({ node }) => node.roles.includes('controller'));
+    const quorum = (options.quorum === 'dynamic' ? dynamicQuorum : staticQuorum)(controllers);
     const nodes = placed.map(async ({ node, port, controllerPort }): Promise<ClusterNode> => {
       const process = await BrokerProcess.create(node.launch, {
         workDirectory: join(options.workDirectory, `node-${node.id}`),
@@ -93,11 +100,12 @@ export class ClusterProcess {
         controllerPort,
         properties: {
           ...nodeProperties(node, port, controllerPort),
-          'controller.quorum.voters': voters,
+          ...quorum.properties,
           ...USUAL_PROPERTIES,
           ...options.properties,
           ...node.properties,
         },
+        formatArguments: quorum.formatArguments(node),
         ready: () =>
           node.roles.includes('broker') ? listsBroker(port, node.id) : acceptsConnections(controllerPort),
       });
@@ -238,6 +246,39 @@ export function askMetadata(client: WireClient, names?: readonly string[]): Prom
     topics: names === undefined ? null : names.map(name => ({ name })),
     allowAutoTopicCreation: false,
   });
+}
+
+interface PlacedNode {
+  readonly node: NodeOptions;
+  readonly controllerPort: number;
+}
+
+interface Quorum {
+  readonly properties: Readonly<Record<string, string | null>>;
+  formatArguments(node: NodeOptions): string[];
+}
+
+function staticQuorum(controllers: readonly PlacedNode[]): Quorum {
+  const voters = controllers.map(({ node, controllerPort }) => `${node.id}@127.0.0.1:${controllerPort}`);
+  return { properties: { 'controller.quorum.voters': voters.join(',') }, formatArguments: () => [] };
+}
+
+function dynamicQuorum(controllers: readonly PlacedNode[]): Quorum {
+  const servers = controllers.map(({ controllerPort }) => `127.0.0.1:${controllerPort}`);
+  const voters = controllers.map(({ node }, index) => `${node.id}@${servers[index]}:${newDirectoryId()}`);
+  return {
+    properties: {
+      'controller.quorum.voters': null,
+      'controller.quorum.bootstrap.servers': servers.join(','),
+    },
+    formatArguments: ({ roles }) =>
+      roles.includes('controller') ? ['--initial-controllers', voters.join(',')] : [NO_INITIAL_CONTROLLERS],
+  };
+}
+
+/** A random id as Kafka writes it; none of its ids begins with a dash. */
+function newDirectoryId(): string {
+  return `A${randomBytes(16).toString('base64url').slice(1)}`;
 }
 
 function nodeProperties(

@@ -45,6 +45,12 @@ class Inode {
     this.touch(position, end);
   }
 
+  damage(position: number, chunk: Uint8Array): void {
+    this.bytes.set(chunk.subarray(0, Math.max(0, this.size - position)), position);
+    const durable = Math.max(0, this.durableSize - position);
+    if (durable > 0) this.durable.set(chunk.subarray(0, durable), position);
+  }
+
   truncate(size: number): void {
     if (size > this.size) this.write(Buffer.alloc(size - this.size), this.size);
     else this.touch(size, this.size);
@@ -435,6 +441,11 @@ export class MemoryDisk implements Disk {
     const parent = this.directory(parentOf(path));
     parent.change([nameOf(path), inode]);
     parent.syncEntry(nameOf(path));
+  }
+
+  /** Bytes change by themselves, in the page cache and on the platter: nobody has written them. */
+  damage(path: string, position: number, bytes: Uint8Array): void {
+    this.file(path).damage(position, bytes);
   }
 
   /** A disk with the same content, all of it durable. */

@@ -11,8 +11,8 @@ export function odradek(): BrokerLaunch {
   const script = (name: string) => join(projectRoot, 'bin', name);
   return {
     name: 'odradek',
-    async format(configFile, clusterId) {
-      const args = ['format', '--cluster-id', clusterId, '--config', configFile];
+    async format(configFile, clusterId, more) {
+      const args = ['format', '--cluster-id', clusterId, '--config', configFile, ...more];
       await runCommand(script('kafka-storage.sh'), args, { cwd: projectRoot, timeoutMs: 60_000 });
     },
     command(configFile) {

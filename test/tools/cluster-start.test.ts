@@ -64,6 +64,12 @@ log.dirs=data/node-${id}
   return ports.slice(0, 3);
 }
 
+/** What a second node of the same configuration says of the first one. */
+async function heldBy(node: string): Promise<string> {
+  const args = [PROGRAM, 'server', 'start', join('nodes', `${node.replace('node', 'server')}.properties`)];
+  return (await runCommand(process.execPath, args, { cwd: root, allowedExitCodes: [1] })).stderr;
+}
+
 describe.runIf(existsSync(PROGRAM))('odradek cluster start', { timeout: 60_000 }, () => {
   test('formats and starts the nodes of a directory, and stops them when it is told to', async () => {
     const ports = await writeConfigs();
@@ -97,10 +103,17 @@ describe.runIf(existsSync(PROGRAM))('odradek cluster start', { timeout: 60_000 }
       'running',
     ]);
 
+    const pid = Number(/process (\d+)/.exec(await heldBy('node-2'))![1]);
+    process.kill(pid, 'SIGKILL');
+    while (text.split('\n').filter(line => /^2 \| .*"msg":"started"/.test(line)).length < 2) {
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+    expect(text).toContain('2 | ended by SIGKILL; it is started again in 2 s');
+
     const ended = new Promise(resolve => child.on('exit', resolve));
     child.kill('SIGINT');
     expect(await ended).toBe(0);
-    const ends = text.split('\n').filter(line => / \| ended /.test(line));
+    const ends = text.split('\n').filter(line => / \| ended with/.test(line));
     expect(ends.toSorted()).toEqual([1, 2, 3].map(id => `${id} | ended with exit code 0`));
     // The quorum can do without the last one, which goes first.
     expect(ends[0]).toBe('3 | ended with exit code 0');

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type Admin, Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
@@ -88,7 +89,7 @@ function counts(ids: readonly number[]): Record<number, number> {
   return found;
 }
 
-const LIMITS = { throttle: 50_000_000, concurrency: 3 };
+const LIMITS = { throttle: 50_000_000, concurrency: 3, removeVoter: false };
 
 describe('the tools of a cluster', { timeout: 60_000 }, () => {
   test('decommission moves everything off a broker and takes it out', async () => {
@@ -150,6 +151,87 @@ describe('the tools of a cluster', { timeout: 60_000 }, () => {
     expect((await tool.partitions())[0]!.replicas).toEqual([1, 2, 3]);
   });
 
+  test('decommission refuses a partition that is only on a broker that does not run, and says what to do', async () => {
+    const { cluster, kafka, admin, tool, context } = await start({ brokers: 3 });
+    await fill(kafka, admin, 'orders', [[3], [1]]);
+    await cluster.brokers[2]!.kill();
+    while ((await tool.partitions())[0]!.leader >= 0) await new Promise(resolve => setTimeout(resolve, 50));
+    await expect(decommission(context, tool, 3, LIMITS)).rejects.toThrow(
+      'orders-0 cannot be moved off broker 3: the only complete replica is on broker 3, which is not running. ' +
+        'Start it, then run this again.',
+    );
+    await cluster.brokers[2]!.restart();
+    while ((await tool.partitions())[0]!.leader < 0) await new Promise(resolve => setTimeout(resolve, 50));
+    await decommission(context, tool, 3, LIMITS);
+    expect(await endOffsets(admin, 'orders')).toEqual(['20', '20']);
+  });
+
+  test('decommission says how a voter of a fixed quorum is replaced, and cannot remove it', async () => {
+    const { tool, context, printed } = await start({ brokers: 4, controllers: 'combined' });
+    await expect(decommission(context, tool, 4, { ...LIMITS, removeVoter: true })).rejects.toThrow(
+      '--remove-voter: node 4 is no voter of the metadata quorum',
+    );
+    await expect(decommission(context, tool, 3, { ...LIMITS, removeVoter: true })).rejects.toThrow(
+      '--remove-voter: node 3 is a controller too and one of the 3 voters of the metadata quorum, which ' +
+        'controller.quorum.voters of every node names: to replace it, start another controller with the id 3',
+    );
+    await decommission(context, tool, 3, LIMITS);
+    expect(printed.at(-1)).toContain('to do without it, stop all nodes, take it out of that key');
+  });
+
+  test('a throttle slows a move to its rate, and an interrupted move leaves none behind when it is run again', async () => {
+    const { kafka, admin, tool, context, printed, cluster } = await start({ brokers: 3 });
+    await fill(kafka, admin, 'orders', [[1, 2]]);
+    const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    await producer.connect();
+    const messages = Array.from({ length: 10 }, () => ({ partition: 0, value: randomBytes(100_000) }));
+    for (let round = 0; round < 6; round++) await producer.send({ topic: 'orders', acks: -1, messages });
+    await producer.disconnect();
+    const bytes = (await tool.replicaSizes((await tool.describeCluster()).brokers[0]!)).get('orders-0')!;
+    const throttle = bytes / 4;
+    const limits = { ...LIMITS, throttle: Math.round(throttle) };
+    const startMs = performance.now();
+    // As Ctrl-C: nobody watches over the move any more.
+    const bootstrap = cluster.brokers.map(({ host, port }) => ({ host, port }));
+    const interrupted = new AdminClient(runtime, silentLogger, bootstrap);
+    const first = decommission(context, interrupted, 2, limits).catch(() => {});
+    while ((await tool.reassignments()).length === 0) await new Promise(resolve => setTimeout(resolve, 20));
+    interrupted.close();
+    await first;
+    const keys = ['leader.replication.throttled.replicas', 'follower.replication.throttled.replicas'];
+    expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toHaveLength(2);
+
+    await decommission(context, tool, 2, limits);
+    const seconds = (performance.now() - startMs) / 1000;
+    expect(printed).toContain('Waiting for 1 partitions that are being moved already');
+    // Four seconds at the rate that was asked for.
+    expect(seconds).toBeGreaterThan(2);
+    expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toEqual([]);
+    const rates = ['leader.replication.throttled.rate', 'follower.replication.throttled.rate'];
+    for (const { id, host, port } of cluster.brokers.filter(broker => broker.id !== 2)) {
+      const own = { resource: 'broker' as const, name: String(id) };
+      expect(await tool.configsThatAreSet([own], rates, { host, port })).toEqual([]);
+    }
+    // The move was over before anybody looked again: the throttle goes as well.
+    await tool.alterConfigs([
+      { resource: 'topic', name: 'orders', key: keys[0]!, value: '0:1' },
+      { resource: 'broker', name: '1', key: rates[0]!, value: '1000' },
+    ]);
+    await rebalance(context, tool, { execute: true, json: true, ...LIMITS });
+    expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toEqual([]);
+    expect(
+      await tool.configsThatAreSet([{ resource: 'broker', name: '1' }], rates, cluster.brokers[0]!),
+    ).toEqual([]);
+  });
+
+  test('a cluster that does not answer is said to be one soon', async () => {
+    const nobody = new AdminClient(runtime, silentLogger, [{ host: '127.0.0.1', port: 1 }]);
+    open.push(() => nobody.close());
+    await expect(nobody.describeCluster()).rejects.toThrow(
+      'cannot describe the cluster: 127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1',
+    );
+  });
+
   test('rebalance shows a plan, and moves only when it is told to', async () => {
     const { kafka, admin, tool, context, printed } = await start({ brokers: 4, racks: ['a', 'b'] });
     const crowded = Array.from({ length: 8 }, () => [1, 2]);
@@ -182,7 +264,7 @@ describe('the tools of a cluster', { timeout: 60_000 }, () => {
     await fill(kafka, admin, 'orders', [[1, 2, 3]]);
     await printStatus(context, tool, false);
     expect(printed.join('\n')).toMatch(/1 +127\.0\.0\.1:\d+ +a +running +1 +1 +1 +/);
-    expect(printed.join('\n')).toMatch(/101 +leader +0/);
+    expect(printed.join('\n')).toMatch(/101 +leader +running +0/);
     expect(printed.at(-1)).toBe(
       '1 partitions: 0 without a leader, 0 with replicas that are not in sync, 0 being moved',
     );

@@ -186,6 +186,16 @@ describe.runIf(existsSync(PROGRAM))('the odradek command', () => {
     );
   });
 
+  test('formats the voters of a dynamic quorum, given in one way', async () => {
+    const file = await writeConfig();
+    const voters = ['--initial-controllers', `1@127.0.0.1:9093:YX4_mcB2TT2zmpmrpbKiPQ`];
+    const both = await odradek('storage', 'format', '-t', CLUSTER_ID, '-c', file, '--standalone', ...voters);
+    expect(both).toMatchObject({ exitCode: 1 });
+    expect(both.stderr).toContain('give only one of --standalone, --no-initial-controllers and');
+    const one = await odradek('storage', 'format', '-t', CLUSTER_ID, '-c', file, ...voters);
+    expect(one).toMatchObject({ exitCode: 0, stderr: '' });
+  });
+
   test('makes UUIDs', async () => {
     expect((await odradek('storage', 'random-uuid')).stdout).toMatch(/^[A-Za-z0-9_][A-Za-z0-9_-]{21}\n$/);
   });

@@ -1,7 +1,13 @@
 import type { Logger } from '../../base/logger.ts';
+import type { Uuid } from '../../base/uuid.ts';
 import { type Api, type HostAndPort, NetworkClient } from '../../client/network-client.ts';
 import { Errors, errorName, KafkaError } from '../../protocol/errors.ts';
 import { MetadataRequest, MetadataResponse } from '../../protocol/messages/03-metadata.ts';
+import { ApiVersionsRequest, ApiVersionsResponse } from '../../protocol/messages/18-api-versions.ts';
+import {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+} from '../../protocol/messages/32-describe-configs.ts';
 import {
   DescribeLogDirsRequest,
   DescribeLogDirsResponse,
@@ -28,6 +34,10 @@ import {
   UnregisterBrokerRequest,
   UnregisterBrokerResponse,
 } from '../../protocol/messages/64-unregister-broker.ts';
+import {
+  RemoveRaftVoterRequest,
+  RemoveRaftVoterResponse,
+} from '../../protocol/messages/81-remove-raft-voter.ts';
 import type { Infer, Input, Message } from '../../protocol/schema.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 
@@ -67,32 +77,53 @@ export interface Reassignment extends TopicPartition {
   readonly removing: readonly number[];
 }
 
+export interface VoterDescription {
+  readonly id: number;
+  /** Of its metadata log. */
+  readonly directoryId: Uuid;
+  /** Records of the metadata log that it does not have yet. */
+  readonly lag: number;
+  /** How long it has not asked for more; -1 if that is not known. */
+  readonly silentMs: number;
+}
+
 export interface QuorumDescription {
   readonly leaderId: number;
   readonly leaderEpoch: number;
-  readonly voters: readonly { readonly id: number; readonly lag: number }[];
+  /** Voters are in the log and can be changed (KIP-853), not in `controller.quorum.voters`. */
+  readonly isDynamic: boolean;
+  readonly voters: readonly VoterDescription[];
+}
+
+/** The configurations that name a topic or a broker. */
+export interface ConfigResource {
+  readonly resource: 'topic' | 'broker';
+  readonly name: string;
 }
 
 /** A change of one key of a topic or a broker; `null` removes it. */
-export interface ConfigChange {
-  readonly resource: 'topic' | 'broker';
-  readonly name: string;
+export interface ConfigChange extends ConfigResource {
   readonly key: string;
   readonly value: string | null;
 }
 
 const CLIENT_ID = 'odradek-admin';
 const REQUEST_TIMEOUT_MS = 15_000;
-/** How long an answer is sought from one broker after the other. */
+/** How long an answer is sought from one broker after the other: they may be electing a controller. */
 const PATIENCE_MS = 45_000;
+/** The same as long as none has answered at all, which is rather an address that is wrong. */
+const FIRST_PATIENCE_MS = 3_000;
 const RETRY_MS = 250;
 const CONNECT_TIMEOUT_MS = 5_000;
 const MAX_FRAME_BYTES = 100 * 1024 * 1024;
+const KRAFT_VERSION = 'kraft.version';
 const METADATA_TOPIC = '__cluster_metadata';
 const RESOURCE_TYPES = { topic: 2, broker: 4 } as const;
 const SET = 0;
 const DELETE = 1;
 const PREFERRED = 0;
+/** Where a value comes from that was set for the topic or the broker. */
+const DYNAMIC_SOURCES: ReadonlySet<number> = new Set([1, 2]);
 
 /** Failures that another broker, or the same one a little later, may not have. */
 const RETRIABLE: ReadonlySet<number> = new Set([
@@ -113,6 +144,8 @@ export class AdminClient {
   private readonly client: NetworkClient;
   /** The one that answered last comes first. */
   private addresses: HostAndPort[];
+  private hasAnswered = false;
+  private closed = false;
 
   constructor(runtime: Runtime, logger: Logger, bootstrap: readonly HostAndPort[]) {
     this.runtime = runtime;
@@ -125,6 +158,7 @@ export class AdminClient {
   }
 
   close(): void {
+    this.closed = true;
     this.client.close();
   }
 
@@ -245,6 +279,42 @@ export class AdminClient {
     );
   }
 
+  /**
+   * Which of `keys` have a value of their own, by resource. A broker is asked for its own ones: `from` says where it
+   * is.
+   */
+  async configsThatAreSet(
+    resources: readonly ConfigResource[],
+    keys: readonly string[],
+    from?: HostAndPort,
+  ): Promise<ConfigChange[]> {
+    const what = `describe configurations of ${from === undefined ? 'topics' : `${from.host}:${from.port}`}`;
+    const api = { request: DescribeConfigsRequest, response: DescribeConfigsResponse };
+    const body = {
+      resources: resources.map(({ resource, name }) => ({
+        resourceType: RESOURCE_TYPES[resource],
+        resourceName: name,
+        configurationKeys: [...keys],
+      })),
+      includeSynonyms: false,
+      includeDocumentation: false,
+    };
+    const { results } =
+      from === undefined
+        ? await this.ask(what, api, body, () => undefined)
+        : await this.send(what, from, api, body);
+    return results.flatMap(({ resourceType, resourceName, configs }) =>
+      configs
+        .filter(({ configSource }) => DYNAMIC_SOURCES.has(configSource))
+        .map(({ name, value }) => ({
+          resource: resourceType === RESOURCE_TYPES.topic ? ('topic' as const) : ('broker' as const),
+          name: resourceName,
+          key: name,
+          value,
+        })),
+    );
+  }
+
   async alterConfigs(changes: readonly ConfigChange[]): Promise<void> {
     const resources = new Map<string, { type: number; name: string; changes: ConfigChange[] }>();
     for (const change of changes) {
@@ -291,12 +361,21 @@ export class AdminClient {
     if (partition === undefined)
       throw new KafkaError(Errors.UNKNOWN_SERVER_ERROR, `${what}: the answer is empty`);
     const { leaderId, leaderEpoch, currentVoters } = partition;
-    const end = Number(currentVoters.find(({ replicaId }) => replicaId === leaderId)?.logEndOffset ?? 0);
-    const voters = currentVoters.map(({ replicaId, logEndOffset }) => ({
-      id: replicaId,
-      lag: end - Number(logEndOffset),
+    const leader = currentVoters.find(({ replicaId }) => replicaId === leaderId);
+    const voters = currentVoters.map(each => ({
+      id: each.replicaId,
+      directoryId: each.replicaDirectoryId,
+      lag: Number(leader?.logEndOffset ?? each.logEndOffset) - Number(each.logEndOffset),
+      silentMs: silenceOf(each.lastFetchTimestamp, leader?.lastFetchTimestamp),
     }));
-    return { leaderId, leaderEpoch, voters: voters.sort((a, b) => a.id - b.id) };
+    const { finalizedFeatures } = await this.ask(
+      'ask for the levels of features',
+      { request: ApiVersionsRequest, response: ApiVersionsResponse },
+      { clientSoftwareName: CLIENT_ID, clientSoftwareVersion: '1' },
+      topLevel,
+    );
+    const level = finalizedFeatures.find(({ name }) => name === KRAFT_VERSION)?.maxVersionLevel ?? 0;
+    return { leaderId, leaderEpoch, isDynamic: level > 0, voters: voters.sort((a, b) => a.id - b.id) };
   }
 
   async unregisterBroker(id: number): Promise<void> {
@@ -304,6 +383,16 @@ export class AdminClient {
       `unregister broker ${id}`,
       { request: UnregisterBrokerRequest, response: UnregisterBrokerResponse },
       { brokerId: id },
+      topLevel,
+    );
+  }
+
+  /** Takes a voter out of a quorum whose voters are in its log (KIP-853). */
+  async removeVoter(clusterId: string, id: number, directoryId: Uuid): Promise<void> {
+    await this.ask(
+      `remove voter ${id} from the metadata quorum`,
+      { request: RemoveRaftVoterRequest, response: RemoveRaftVoterResponse },
+      { clusterId, voterId: id, voterDirectoryId: directoryId },
       topLevel,
     );
   }
@@ -316,7 +405,7 @@ export class AdminClient {
     failure: (response: Infer<Res>) => Failure | undefined,
   ): Promise<Infer<Res>> {
     const { clock, timers } = this.runtime;
-    const deadline = clock.monotonicMs() + PATIENCE_MS;
+    const startMs = clock.monotonicMs();
     for (let attempt = 0; ; attempt++) {
       const address = this.addresses[attempt % this.addresses.length]!;
       try {
@@ -325,8 +414,10 @@ export class AdminClient {
         if (attempt > 0) this.prefer(address);
         return answer;
       } catch (error) {
-        const isLast = clock.monotonicMs() > deadline;
-        if (!(error instanceof KafkaError) || !RETRIABLE.has(error.code) || isLast) throw error;
+        const patienceMs = this.hasAnswered ? PATIENCE_MS : FIRST_PATIENCE_MS;
+        const isLast = clock.monotonicMs() - startMs > patienceMs;
+        if (!(error instanceof KafkaError) || !RETRIABLE.has(error.code) || isLast || this.closed)
+          throw error;
       }
       if ((attempt + 1) % this.addresses.length === 0) {
         await new Promise<void>(resolve => timers.after(RETRY_MS, resolve));
@@ -341,10 +432,12 @@ export class AdminClient {
     body: Input<Req> | ((version: number) => Input<Req>),
   ): Promise<Infer<Res>> {
     try {
-      return await this.client.send(address, api, body, { timeoutMs: REQUEST_TIMEOUT_MS });
+      const answer = await this.client.send(address, api, body, { timeoutMs: REQUEST_TIMEOUT_MS });
+      this.hasAnswered = true;
+      return answer;
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
-      throw new KafkaError(error.code, `cannot ${what}: ${address.host}:${address.port}: ${error.message}`);
+      throw new KafkaError(error.code, `cannot ${what}: ${error.message}`);
     }
   }
 
@@ -366,6 +459,12 @@ export function partitionName(topic: string, partition: number): string {
 interface Failure {
   readonly errorCode?: number;
   readonly errorMessage?: string | null;
+}
+
+/** `leaderMs`: when the leader, which is up to date all the time, has last fetched, by its own clock. */
+function silenceOf(fetchedMs: number | bigint, leaderMs: number | bigint | undefined): number {
+  if (leaderMs === undefined || leaderMs < 0 || fetchedMs < 0) return -1;
+  return Math.max(0, Number(leaderMs) - Number(fetchedMs));
 }
 
 function topLevel(response: Failure): Failure {

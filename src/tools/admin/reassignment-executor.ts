@@ -4,11 +4,11 @@ import {
   type AdminClient,
   type BrokerDescription,
   type ConfigChange,
+  type ConfigResource,
   partitionName,
-  type Reassignment,
   type TopicPartition,
 } from './admin-client.ts';
-import type { PlannedChange } from './reassignment-planner.ts';
+import { type PlannedChange, PlanError } from './reassignment-planner.ts';
 
 export interface Progress {
   /** Partitions. */
@@ -28,15 +28,20 @@ export interface ExecutionOptions {
 }
 
 const POLL_MS = 500;
+/** Without any progress for so long it is said what stands in the way, and waiting ends if something does. */
+const STALLED_MS = 30_000;
 const SETTLE_MS = 15_000;
 const LEADER_RATE = 'leader.replication.throttled.rate';
 const FOLLOWER_RATE = 'follower.replication.throttled.rate';
 const LEADER_REPLICAS = 'leader.replication.throttled.replicas';
 const FOLLOWER_REPLICAS = 'follower.replication.throttled.replicas';
+const RATES = [LEADER_RATE, FOLLOWER_RATE];
+const REPLICAS = [LEADER_REPLICAS, FOLLOWER_REPLICAS];
 
 /**
  * Carries out plans: some partitions at a time, throttled, to the end. The cluster itself does the moving: what was
- * started goes on if this process ends, and a new one may wait for it with {@link finishOngoing} and plan the rest.
+ * started goes on if this process ends, throttled, and a new one waits for it with {@link finishOngoing}, plans the
+ * rest and removes the throttles.
  */
 export class ReassignmentExecutor {
   private readonly runtime: Runtime;
@@ -52,52 +57,100 @@ export class ReassignmentExecutor {
   ) {
     this.runtime = runtime;
     this.admin = admin;
-    this.brokers = brokers.filter(({ fenced }) => !fenced);
+    this.brokers = brokers;
     this.options = options;
   }
 
-  /** Resolves when all partitions are where the plan has them, and the leaders are those that it prefers. */
+  /**
+   * Resolves when all partitions are where the plan has them, and the leaders are those that it prefers. Throttles are
+   * removed then; if it rejects they stay with what still moves.
+   */
   async execute(plan: readonly PlannedChange[]): Promise<void> {
     const waiting = [...plan];
     const moving = new Map<string, PlannedChange>();
     await this.throttle(plan);
-    try {
-      while (waiting.length > 0 || moving.size > 0) {
-        const next = waiting.splice(0, this.options.concurrency - moving.size);
-        if (next.length > 0) {
-          await this.admin.reassign(
-            next.map(({ topic, partition, to }) => ({ topic, partition, replicas: to })),
-          );
-          for (const change of next) moving.set(nameOf(change), change);
-        }
-        await this.pause();
-        const ongoing = new Set((await this.admin.reassignments()).map(nameOf));
-        for (const name of moving.keys()) if (!ongoing.has(name)) moving.delete(name);
-        await this.report(plan, waiting, moving);
+    const progress = new ProgressWatch(this.runtime);
+    while (waiting.length > 0 || moving.size > 0) {
+      const next = waiting.splice(0, this.options.concurrency - moving.size);
+      if (next.length > 0) {
+        await this.admin.reassign(
+          next.map(({ topic, partition, to }) => ({ topic, partition, replicas: to })),
+        );
+        for (const change of next) moving.set(nameOf(change), change);
       }
-    } finally {
-      await this.unthrottle(plan);
+      await this.pause();
+      const ongoing = new Set((await this.admin.reassignments()).map(nameOf));
+      for (const name of moving.keys()) if (!ongoing.has(name)) moving.delete(name);
+      const copied = await this.report(plan, waiting, moving);
+      if (progress.isStalled(moving.size + waiting.length, copied)) await this.refuseToWait(moving);
     }
+    await this.removeThrottles();
     await this.settle(plan);
   }
 
-  /** Waits for reassignments that somebody has started before. Gives how many there were. */
-  async finishOngoing(): Promise<number> {
-    const first = await this.admin.reassignments();
-    let left = first;
-    while (left.length > 0) {
-      this.options.onProgress({
-        done: first.length - left.length,
-        total: first.length,
-        copiedBytes: 0,
-        totalBytes: 0,
-      });
+  /** Waits for reassignments that somebody has started before, throttled as new ones. */
+  async finishOngoing(): Promise<void> {
+    const plan = (await this.admin.reassignments()).map(
+      ({ topic, partition, replicas, adding, removing }) => ({
+        topic,
+        partition,
+        from: replicas.filter(id => !adding.includes(id)),
+        to: replicas.filter(id => !removing.includes(id)),
+        bytes: 0,
+      }),
+    );
+    await this.throttle(plan);
+    const moving = new Map(plan.map(change => [nameOf(change), change]));
+    const progress = new ProgressWatch(this.runtime);
+    for (;;) {
+      const ongoing = new Set((await this.admin.reassignments()).map(nameOf));
+      for (const name of moving.keys()) if (!ongoing.has(name)) moving.delete(name);
+      if (moving.size === 0) break;
+      await this.report(plan, [], moving);
+      if (progress.isStalled(moving.size, await this.copiedOf(moving))) await this.refuseToWait(moving);
       await this.pause();
-      const names = new Set(first.map(nameOf));
-      left = (await this.admin.reassignments()).filter(each => names.has(nameOf(each)));
     }
-    if (first.length > 0) await this.unthrottle(first);
-    return first.length;
+    await this.removeThrottles();
+    await this.settle(plan);
+  }
+
+  /** Removes every throttle of replication that is set, whoever has left it. */
+  async removeThrottles(): Promise<void> {
+    const topics = [...new Set((await this.admin.partitions()).map(({ topic }) => topic))];
+    const named = topics.map((name): ConfigResource => ({ resource: 'topic', name }));
+    const set = named.length === 0 ? [] : await this.admin.configsThatAreSet(named, REPLICAS);
+    for (const broker of this.brokers) set.push(...(await this.ratesOf(broker)));
+    if (set.length > 0) await this.admin.alterConfigs(set.map(each => ({ ...each, value: null })));
+  }
+
+  /** The rates that are set for a broker. One that does not answer may have both. */
+  private async ratesOf(broker: BrokerDescription): Promise<ConfigChange[]> {
+    const own: ConfigResource = { resource: 'broker', name: String(broker.id) };
+    try {
+      if (!broker.fenced) return await this.admin.configsThatAreSet([own], RATES, broker);
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+    }
+    return RATES.map(key => ({ ...own, key, value: null }));
+  }
+
+  /** Throws if something has to happen before `moving` can go on. */
+  private async refuseToWait(moving: ReadonlyMap<string, PlannedChange>): Promise<void> {
+    const { brokers } = await this.admin.describeCluster();
+    const running = new Set(brokers.filter(({ fenced }) => !fenced).map(({ id }) => id));
+    const problems = (await this.admin.partitions()).flatMap(each => {
+      const change = moving.get(nameOf(each));
+      if (change === undefined) return [];
+      if (each.leader < 0) return [`${nameOf(each)} has no leader to copy from`];
+      const down = change.to.filter(id => !running.has(id));
+      return down.length === 0 ? [] : [`${nameOf(each)} waits for broker ${down.join(', ')}`];
+    });
+    if (problems.length === 0) return;
+    throw new PlanError(
+      `nothing has moved for ${STALLED_MS / 1000} s: ${problems.join('; ')}. Start the brokers that are down, then ` +
+        'run this again. What was started stays so, throttled, until then; kafka-reassign-partitions.sh --cancel ' +
+        'takes it back',
+    );
   }
 
   /**
@@ -127,13 +180,14 @@ export class ReassignmentExecutor {
     plan: readonly PlannedChange[],
     waiting: readonly PlannedChange[],
     moving: ReadonlyMap<string, PlannedChange>,
-  ): Promise<void> {
+  ): Promise<number> {
     const open = new Set([...waiting.map(nameOf), ...moving.keys()]);
     const totalBytes = plan.reduce((sum, { bytes }) => sum + bytes, 0);
     let copiedBytes = 0;
     for (const change of plan) if (!open.has(nameOf(change))) copiedBytes += change.bytes;
     if (totalBytes > 0) copiedBytes += await this.copiedOf(moving);
     this.options.onProgress({ done: plan.length - open.size, total: plan.length, copiedBytes, totalBytes });
+    return copiedBytes;
   }
 
   /** How much of the new replicas of `moving` is there. */
@@ -142,6 +196,7 @@ export class ReassignmentExecutor {
     const added = (id: number): PlannedChange[] =>
       [...moving.values()].filter(({ from, to }) => to.includes(id) && !from.includes(id));
     for (const broker of this.brokers) {
+      if (broker.fenced) continue;
       const changes = added(broker.id);
       if (changes.length === 0) continue;
       const sizes = await this.sizesOf(broker);
@@ -166,7 +221,7 @@ export class ReassignmentExecutor {
     const copying = plan.filter(({ from, to }) => to.some(id => !from.includes(id)));
     if (throttle === 0 || copying.length === 0) return;
     const changes: ConfigChange[] = this.brokers.flatMap(({ id }) =>
-      [LEADER_RATE, FOLLOWER_RATE].map(
+      RATES.map(
         (key): ConfigChange => ({ resource: 'broker', name: String(id), key, value: String(throttle) }),
       ),
     );
@@ -182,21 +237,31 @@ export class ReassignmentExecutor {
     await this.admin.alterConfigs(changes);
   }
 
-  private async unthrottle(partitions: readonly (TopicPartition | Reassignment)[]): Promise<void> {
-    if (partitions.length === 0) return;
-    const remove = (resource: 'broker' | 'topic', name: string, ...keys: string[]): ConfigChange[] =>
-      keys.map(key => ({ resource, name, key, value: null }));
-    const topics = [...new Set(partitions.map(({ topic }) => topic))];
-    await this.admin.alterConfigs([
-      ...this.brokers.flatMap(({ id }) => remove('broker', String(id), LEADER_RATE, FOLLOWER_RATE)),
-      ...topics.flatMap(topic => remove('topic', topic, LEADER_REPLICAS, FOLLOWER_REPLICAS)),
-    ]);
-  }
-
   private pause(): Promise<void> {
     return new Promise(resolve => {
       this.runtime.timers.after(POLL_MS, resolve);
     });
+  }
+}
+
+/** Tells when nothing has changed for long. */
+class ProgressWatch {
+  private readonly runtime: Runtime;
+  private seen = '';
+  private sinceMs = 0;
+
+  constructor(runtime: Runtime) {
+    this.runtime = runtime;
+  }
+
+  isStalled(left: number, copiedBytes: number): boolean {
+    const now = this.runtime.clock.monotonicMs();
+    const state = `${left} ${copiedBytes}`;
+    if (state !== this.seen) {
+      this.seen = state;
+      this.sinceMs = now;
+    }
+    return now - this.sinceMs >= STALLED_MS;
   }
 }
 

@@ -75,7 +75,7 @@ export function planDecommission(
     throw new PlanError(
       `${topic}-${partition} has ${factor} replicas and ${brokers.length} other ` +
         `${brokers.length === 1 ? 'broker is' : 'brokers are'} running: without broker ${leaving.id} its replication ` +
-        'factor cannot be kept. Add a broker, or lower the replication factor first',
+        'factor cannot be kept. Add a broker first, or give its topic fewer replicas with kafka-reassign-partitions.sh',
     );
   }
   // Replicas may be on brokers that are down: they stay where they are, and count.

@@ -21,12 +21,22 @@ export async function rebalance(
   admin: AdminClient,
   { execute, json, throttle, concurrency }: RebalanceOptions,
 ): Promise<void> {
+  const onProgress = json ? () => {} : progressPrinter(context);
+  const { brokers } = await admin.describeCluster();
+  const executor = new ReassignmentExecutor(context.runtime, admin, brokers, {
+    throttle,
+    concurrency,
+    onProgress,
+  });
   const ongoing = await admin.reassignments();
   if (ongoing.length > 0) {
-    throw new ToolError(
-      `${ongoing.length} partitions are being moved already, the first is ` +
-        `${partitionName(ongoing[0]!.topic, ongoing[0]!.partition)}: wait for the end of that, then ask again`,
-    );
+    const first = partitionName(ongoing[0]!.topic, ongoing[0]!.partition);
+    const what = `${ongoing.length} partitions that are being moved already, the first is ${first}`;
+    if (!execute) throw new ToolError(`there are ${what}: wait for the end of that, then ask again`);
+    if (!json) context.print(`Waiting for ${what}`);
+    await executor.finishOngoing();
+  } else if (execute) {
+    await executor.removeThrottles();
   }
   const view = await readCluster(admin);
   const partitions = plannedPartitions(view);
@@ -37,9 +47,7 @@ export async function rebalance(
     if (plan.length > 0 && !json) context.print('\nNothing has been moved: --execute carries the plan out.');
     return;
   }
-  const quietly = json ? () => {} : progressPrinter(context);
-  const options = { throttle, concurrency, onProgress: quietly };
-  await new ReassignmentExecutor(context.runtime, admin, view.brokers, options).execute(plan);
+  await executor.execute(plan);
   await verify(admin, plan);
   if (!json) context.print('Done: replicas and leaders are where the plan has them.');
 }

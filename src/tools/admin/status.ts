@@ -5,6 +5,8 @@ import { loadOf, plannedPartitions, readCluster } from './cluster-view.ts';
 
 /** Partitions that are listed one by one. */
 const LISTED_MAX = 20;
+/** A voter that runs asks for records several times as often. */
+const SILENT_MS = 5_000;
 
 /** `odradek cluster status` */
 export async function printStatus(context: ToolContext, admin: AdminClient, json: boolean): Promise<void> {
@@ -18,9 +20,10 @@ export async function printStatus(context: ToolContext, admin: AdminClient, json
     const state = fenced ? 'not running' : 'running';
     return { id, address: `${host}:${port}`, rack, state, leaders, preferred, replicas, bytes };
   });
-  const controllers = quorum.voters.map(({ id, lag }) => ({
+  const controllers = quorum.voters.map(({ id, lag, silentMs }) => ({
     id,
     role: id === quorum.leaderId ? 'leader' : 'follower',
+    state: silentMs > SILENT_MS ? `silent for ${Math.round(silentMs / 1000)} s` : 'running',
     lag,
   }));
   const offline = view.partitions.filter(({ leader }) => leader < 0);
@@ -53,8 +56,8 @@ export async function printStatus(context: ToolContext, admin: AdminClient, json
   context.print('');
   print(
     textTable(
-      ['controller', 'role', 'records behind'],
-      controllers.map(({ id, role, lag }) => [String(id), role, lag]),
+      ['controller', 'role', 'state', 'records behind'],
+      controllers.map(({ id, role, state, lag }) => [String(id), role, state, lag]),
     ),
   );
   context.print('');

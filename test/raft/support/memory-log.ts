@@ -129,6 +129,7 @@ export class MemoryLog implements ReplicatedLog {
       append: bytes => {
         chunks.push(bytes);
       },
+      read: (position, length) => Buffer.concat(chunks).subarray(position, position + length),
       freezeSync,
       freeze: async () => freezeSync(),
       close: () => {},

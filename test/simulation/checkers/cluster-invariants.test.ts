@@ -24,6 +24,9 @@ function replica(node: number, more: Partial<ReplicaSnapshot> = {}): ReplicaSnap
     maximalIsr: [],
     partitionEpoch: 1,
     isUnderMinIsr: false,
+    stagedEndOffset: 10,
+    producersEndOffset: 0,
+    lastEpochStart: 0,
     ...more,
   };
 }
@@ -46,7 +49,16 @@ function voter(node: number, more: Partial<QuorumSnapshot> = {}): QuorumSnapshot
 }
 
 function moment(atMs: number, more: Partial<ClusterSnapshot> = {}): ClusterSnapshot {
-  return { atMs, replicas: [], quorum: [], votes: [], images: [], acknowledged: new Map(), ...more };
+  return {
+    atMs,
+    replicas: [],
+    quorum: [],
+    voters: [],
+    votes: [],
+    images: [],
+    acknowledged: new Map(),
+    ...more,
+  };
 }
 
 /** What is found over a sequence of moments, by invariant. */

@@ -23,6 +23,22 @@ export interface ReplicaSnapshot {
   readonly maximalIsr: readonly number[];
   readonly partitionEpoch: number;
   readonly isUnderMinIsr: boolean;
+  /** With what waits to be written. */
+  readonly stagedEndOffset: Offset;
+  /** After the last batch that the state of the producers knows. */
+  readonly producersEndOffset: Offset;
+  /** Where the newest leader epoch of the log's cache starts. */
+  readonly lastEpochStart: Offset;
+}
+
+/** A leader of the quorum and what it says is committed. */
+export interface QuorumLeader {
+  readonly node: number;
+  readonly incarnation: number;
+  readonly epoch: number;
+  /** Of the first record of its epoch. */
+  readonly epochStart: Offset;
+  readonly highWatermark: Offset | undefined;
 }
 
 /** The part of a node in the metadata quorum. */
@@ -59,6 +75,8 @@ export interface ClusterSnapshot {
   readonly atMs: number;
   readonly replicas: readonly ReplicaSnapshot[];
   readonly quorum: readonly QuorumSnapshot[];
+  /** Ids of the voters that still have the disk they began with. */
+  readonly voters: readonly number[];
   readonly votes: readonly VoteSnapshot[];
   readonly images: readonly ImageSnapshot[];
   /** The end (exclusive) of what was acknowledged with acks=all in each partition. */
@@ -85,8 +103,8 @@ interface QuorumMemory {
 }
 
 /**
- * What must hold of a running cluster at each moment, and from one moment to the next: R2, R3, R4, R8, S6 for
- * replicas, M1, M2, M4, M6, M7 and M10 for the metadata quorum. It sees snapshots only, in the order of time.
+ * What must hold of a running cluster at each moment, and from one moment to the next: R2, R3, R4, R8, S6, S7, S11
+ * for replicas, M1, M2, M4, M5, M6, M7 and M10 for the metadata quorum. It sees snapshots only, in the order of time.
  */
 export class ClusterInvariants {
   private readonly mayLose: boolean;
@@ -98,6 +116,8 @@ export class ClusterInvariants {
   private readonly votes = new Map<string, string>();
   private readonly images = new Map<Offset, { digest: string; node: number }>();
   private readonly imageOffsets = new Map<string, Offset>();
+  private quorumLeader: QuorumLeader | undefined;
+  private majorityChecked: Offset = -1;
   private committed: { offset: Offset; node: number } = { offset: -1, node: -1 };
 
   /** `mayLose`: acknowledged records may be gone, by unclean elections or by faults that no cluster survives. */
@@ -109,6 +129,7 @@ export class ClusterInvariants {
     const findings = new Findings();
     this.checkReplicas(snapshot, findings);
     this.checkQuorum(snapshot, findings);
+    this.checkMajority(snapshot, findings);
     this.checkVotes(snapshot, findings);
     this.checkImages(snapshot, findings);
     return findings.violations;
@@ -147,6 +168,15 @@ export class ClusterInvariants {
     const where = `${name} on node ${node}`;
     if (highWatermark > logEndOffset)
       findings.add('S6', atMs, `${where}: high watermark ${highWatermark} past the log end ${logEndOffset}`);
+    const { stagedEndOffset, producersEndOffset, lastEpochStart } = replica;
+    if (producersEndOffset > stagedEndOffset) {
+      const text = `producers are remembered up to ${producersEndOffset}, the log ends at ${stagedEndOffset}`;
+      findings.add('S7', atMs, `${where}: ${text}`);
+    }
+    if (lastEpochStart > stagedEndOffset) {
+      const text = `the newest leader epoch starts at ${lastEpochStart}, the log ends at ${stagedEndOffset}`;
+      findings.add('S11', atMs, `${where}: ${text}`);
+    }
     const key = `${node} ${replica.partition}`;
     const before = this.replicas.get(key);
     const sameProcess = before?.incarnation === replica.incarnation;
@@ -281,7 +311,38 @@ export class ClusterInvariants {
     this.quorumLeaders.set(epoch, leaderId);
   }
 
-  private checkVotes({ atMs, votes }: ClusterSnapshot, findings: Findings): void {
+  /** M5: a leader counts replicas for records of its own epoch only; those before them are committed by that. */
+  checkCommits(leader: QuorumLeader, atMs: number, findings: Findings): void {
+    const { node, incarnation, epoch, epochStart, highWatermark = -1 } = leader;
+    const before = this.quorumLeader;
+    this.quorumLeader = leader;
+    if (before?.node !== node || before.incarnation !== incarnation || before.epoch !== epoch) return;
+    if (highWatermark > (before.highWatermark ?? -1) && highWatermark <= epochStart) {
+      const text = `node ${node} committed up to ${highWatermark} in quorum epoch ${epoch}`;
+      findings.add('M5', atMs, `${text}, which began at ${epochStart}: records of earlier epochs alone`);
+    }
+  }
+
+  /** M5: what any node calls committed is in the logs of a majority. One that cannot be asked counts for it. */
+  private checkMajority({ atMs, quorum, voters }: ClusterSnapshot, findings: Findings): void {
+    let claim: QuorumSnapshot | undefined;
+    for (const each of quorum) if ((each.highWatermark ?? -1) > (claim?.highWatermark ?? -1)) claim = each;
+    if (claim?.highWatermark === undefined || claim.highWatermark <= this.majorityChecked) return;
+    const { node, highWatermark } = claim;
+    const behind = quorum.filter(each => voters.includes(each.node) && each.logEndOffset < highWatermark);
+    if (behind.length === 0 || behind.length * 2 < voters.length) {
+      this.majorityChecked = highWatermark;
+      return;
+    }
+    const ends = behind.map(each => `${each.node} ends at ${each.logEndOffset}`).join(', ');
+    findings.add(
+      'M5',
+      atMs,
+      `node ${node} knows ${highWatermark} committed; of the voters ${voters.join()} ${ends}`,
+    );
+  }
+
+  checkVotes({ atMs, votes }: Pick<ClusterSnapshot, 'atMs' | 'votes'>, findings: Findings): void {
     for (const { node, wipes, epoch, voted, leaderId } of votes) {
       if (leaderId !== undefined) this.checkQuorumLeader(epoch, leaderId, atMs, findings);
       if (voted === undefined) continue;

@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
 import { add64, type Offset } from '../../../src/base/int64.ts';
+import type { Uuid } from '../../../src/base/uuid.ts';
+import type { ProducerStateEntry } from '../../../src/log/producer-state-entry.ts';
+import type { TopicPartition } from '../../../src/log/topic-partition.ts';
 import type { MetadataImage } from '../../../src/metadata/metadata-image.ts';
 import { parseElectionState } from '../../../src/raft/quorum-state-store.ts';
+import type { RaftCore } from '../../../src/raft/raft-core.ts';
+import type { RaftDriver } from '../../../src/raft/raft-driver.ts';
+import type { SimProcess } from '../sim-process.ts';
 import type { SimNode, WorldView } from '../simulation-types.ts';
+import { Findings, type Violation } from './checker.ts';
 import {
   ClusterInvariants,
   type ClusterSnapshot,
@@ -12,13 +19,22 @@ import {
   type VoteSnapshot,
 } from './cluster-invariants.ts';
 import { type History, type PartitionKey, partitionKey } from './history.ts';
+import { LeaderClaims } from './leader-claims.ts';
+import { type ControlledPartition, PartitionChanges } from './partition-changes.ts';
 
 /** How often the cluster is looked at, virtual ms. */
 const PERIOD_MS = 20;
 
+/** Of a log, when its leader's claims were looked at last. */
+interface LookedAt {
+  readonly highWatermark: Offset;
+  readonly leaderEpoch: number;
+}
+
 interface NodeLife {
   powerLosses: number;
   wipes: number;
+  damages: number;
 }
 
 /** Makes snapshots of a living world and holds them against {@link ClusterInvariants}. */
@@ -26,6 +42,17 @@ export class Probe {
   private readonly world: WorldView;
   private readonly history: History;
   private readonly invariants: ClusterInvariants;
+  private readonly changes: PartitionChanges;
+  private readonly claims = new LeaderClaims();
+  /** Nothing can be said of log ends: committed records may be gone. */
+  private readonly mayLose: boolean;
+  private readonly losesUnsynced: boolean;
+  /** The newest metadata that any node has, and its partitions. */
+  private newest: { offset: Offset; partitions: ReadonlyMap<PartitionKey, ControlledPartition> } | undefined;
+  private readonly lookedAt = new WeakMap<object, LookedAt>();
+  /** By node, topic id and partition; without those that a fault of the disk may have changed. */
+  private readonly lastEnds = new Map<string, Offset>();
+  private readonly voteWrites = new Map<number, number>();
   private readonly lives = new Map<number, NodeLife>();
   private readonly digests = new WeakMap<MetadataImage, string>();
   private readonly logs = new WeakMap<object, number>();
@@ -43,27 +70,139 @@ export class Probe {
     this.world = world;
     this.history = history;
     const { lossAllowed, uncleanElection } = world.options;
-    this.invariants = new ClusterInvariants(lossAllowed || uncleanElection);
+    this.mayLose = lossAllowed || uncleanElection;
+    this.losesUnsynced = world.options.durability !== 'fsync';
+    this.invariants = new ClusterInvariants(this.mayLose);
+    this.changes = new PartitionChanges(this.mayLose);
     world.onNodeChange((node, change) => {
       const life = this.lifeOf(node.id);
       if (change === 'powerLost') life.powerLosses++;
       else if (change === 'wiped') life.wipes++;
+      else if (change === 'damaged') life.damages++;
+      if (change === 'wiped' || change === 'damaged' || (change === 'powerLost' && this.losesUnsynced))
+        this.forgetEnds(node.id);
       this.look();
     });
     world.onPeriod(PERIOD_MS, () => this.look());
+    world.onTick(process => this.tick(process));
+  }
+
+  private forgetEnds(node: number): void {
+    for (const key of this.lastEnds.keys()) if (key.startsWith(`${node} `)) this.lastEnds.delete(key);
+  }
+
+  /** After an event of `process`: what is too short to be seen once in so many ms. */
+  private tick(process: SimProcess | undefined): void {
+    const node = process === undefined ? undefined : this.world.nodes.find(each => each.process === process);
+    if (node?.server === undefined) return;
+    const findings = new Findings();
+    if (this.takeMetadata(node, findings)) {
+      for (const each of this.world.nodes) this.checkClaims(each, true, findings);
+    } else this.checkClaims(node, false, findings);
+    if (node.isController) this.checkVoter(node, findings);
+    this.report(findings.violations);
+  }
+
+  private report(violations: readonly Violation[]): void {
+    for (const { invariant, message } of violations) this.world.violation({ invariant, message });
+  }
+
+  /** Whether the node has newer metadata than all that was seen before. */
+  private takeMetadata(node: SimNode, findings: Findings): boolean {
+    const image = node.server?.metadata();
+    if (image === undefined || image.highestOffset <= (this.newest?.offset ?? -1)) return false;
+    const partitions = controlledPartitions(image);
+    this.newest = {
+      offset: image.highestOffset,
+      partitions: new Map(partitions.map(partition => [partition.partition, partition])),
+    };
+    const brokers = [...image.cluster.brokers.values()].map(({ id, epoch }) => ({
+      id,
+      epoch,
+      endedUncleanly: this.world.node(id).endedUncleanly,
+    }));
+    for (const { invariant, atMs, message } of this.changes.observe({
+      atMs: this.world.nowMs,
+      partitions,
+      brokers,
+    }))
+      findings.add(invariant, atMs, message);
+    return true;
+  }
+
+  /** What this node claims of the partitions that it leads, as far as it has changed. */
+  private checkClaims(node: SimNode, all: boolean, findings: Findings): void {
+    const services = node.server?.services;
+    if (services === undefined || this.mayLose) return;
+    for (const replica of services.replicaManager.partitions()) {
+      const { log, leaderEpoch, leaderEpochStartOffset } = replica;
+      if (log === undefined) continue;
+      const { highWatermark, logEndOffset } = log;
+      this.lastEnds.set(`${node.id} ${replica.topicId} ${replica.topicPartition.partition}`, logEndOffset);
+      if (leaderEpochStartOffset === undefined) continue;
+      const before = this.lookedAt.get(log);
+      if (!all && before?.highWatermark === highWatermark && before.leaderEpoch === leaderEpoch) continue;
+      this.lookedAt.set(log, { highWatermark, leaderEpoch });
+      const { topicId, topicPartition } = replica;
+      const partition = partitionKey(topicId, topicPartition.partition);
+      this.claims.check(
+        {
+          node: node.id,
+          partition,
+          name: replica.name,
+          leaderEpoch,
+          epochStartOffset: leaderEpochStartOffset,
+          highWatermark,
+        },
+        this.newest?.partitions.get(partition),
+        id => this.endOf(id, topicId, topicPartition),
+        this.world.nowMs,
+        findings,
+      );
+    }
+  }
+
+  /** The log end of a replica on a node that was let in since its process started, or is down and has lost nothing. */
+  private endOf(id: number, topicId: Uuid, { topic, partition }: TopicPartition): Offset | undefined {
+    const node = this.world.node(id);
+    if (!node.process.isAlive) return this.lastEnds.get(`${id} ${topicId} ${partition}`);
+    if (!node.isUp) return undefined;
+    const replica = node.server?.services?.replicaManager.partition(topic, partition);
+    if (replica?.topicId !== topicId || replica.isOffline) return undefined;
+    return replica.log?.logEndOffset;
+  }
+
+  private checkVoter(node: SimNode, findings: Findings): void {
+    const writes = node.disk.storage.counts.get('replace') ?? 0;
+    if (writes !== this.voteWrites.get(node.id)) {
+      this.voteWrites.set(node.id, writes);
+      const votes: VoteSnapshot[] = [];
+      this.addVote(node, votes);
+      this.invariants.checkVotes({ atMs: this.world.nowMs, votes }, findings);
+    }
+    const raft = node.server?.sharedServer?.raft;
+    if (raft?.isRunning !== true) return;
+    const { leaderId, epoch } = raft.leaderAndEpoch();
+    if (leaderId !== node.id) return;
+    const { incarnation } = node.process;
+    const epochStart = metadataEpochStart(raft);
+    const highWatermark = raft.highWatermark();
+    if (epochStart !== undefined) {
+      const leader = { node: node.id, incarnation, epoch, epochStart, highWatermark };
+      this.invariants.checkCommits(leader, this.world.nowMs, findings);
+    }
   }
 
   look(): void {
     const snapshot = this.snapshot();
-    for (const { invariant, message } of this.invariants.observe(snapshot))
-      this.world.violation({ invariant, message });
+    this.report(this.invariants.observe(snapshot));
     this.countStates(snapshot);
   }
 
   private lifeOf(node: number): NodeLife {
     let life = this.lives.get(node);
     if (life === undefined) {
-      life = { powerLosses: 0, wipes: 0 };
+      life = { powerLosses: 0, wipes: 0, damages: 0 };
       this.lives.set(node, life);
     }
     return life;
@@ -81,7 +220,11 @@ export class Probe {
       this.addReplicas(node, replicas);
       this.addQuorum(node, quorum, images);
     }
-    return { atMs: this.world.nowMs, replicas, quorum, votes, images, acknowledged: this.acknowledged };
+    const voters = this.world.nodes
+      .filter(node => node.isController && this.lifeOf(node.id).wipes === 0)
+      .map(({ id }) => id);
+    const { acknowledged } = this;
+    return { atMs: this.world.nowMs, replicas, quorum, voters, votes, images, acknowledged };
   }
 
   private readAcknowledgements(): void {
@@ -102,7 +245,7 @@ export class Probe {
   private addReplicas(node: SimNode, replicas: ReplicaSnapshot[]): void {
     const services = node.server?.services;
     if (services === undefined) return;
-    const { powerLosses, wipes } = this.lifeOf(node.id);
+    const { powerLosses, wipes, damages } = this.lifeOf(node.id);
     const { incarnation } = node.process;
     for (const partition of services.replicaManager.partitions()) {
       const { log, topicPartition, isLeader, leaderEpoch } = partition;
@@ -113,7 +256,8 @@ export class Probe {
       replicas.push({
         node: node.id,
         incarnation,
-        losses: powerLosses + wipes,
+        // Under the fsync policy nothing counts that a loss of power could take.
+        losses: (this.losesUnsynced ? powerLosses : 0) + wipes + damages,
         log: this.numberOf(log),
         partition: partitionKey(partition.topicId, topicPartition.partition),
         name: `${topicPartition.topic}-${topicPartition.partition}`,
@@ -125,6 +269,9 @@ export class Probe {
         maximalIsr: isLeader ? [...maximalIsr] : [],
         partitionEpoch,
         isUnderMinIsr: isLeader && isr.length < minIsr,
+        stagedEndOffset: log.stagedEndOffset,
+        producersEndOffset: lastProduced(log.activeProducers.values()),
+        lastEpochStart: log.epochEntries.at(-1)?.startOffset ?? 0,
       });
     }
   }
@@ -221,9 +368,46 @@ export class Probe {
   }
 }
 
-/** A digest of all records of an image, in whatever order they come. */
+/** The offset after the last batch that any producer is remembered for. */
+function lastProduced(entries: Iterable<ProducerStateEntry>): Offset {
+  let end: Offset = 0;
+  for (const { lastBatch } of entries)
+    if (lastBatch !== undefined && lastBatch.lastOffset >= end) end = add64(lastBatch.lastOffset, 1);
+  return end;
+}
+
+/** Where the epoch of a quorum leader began, as its core has it: nothing else says so at once. */
+function metadataEpochStart(raft: RaftDriver): Offset | undefined {
+  const core = Reflect.get(raft, 'core') as RaftCore;
+  return core.epochStartOffset;
+}
+
+function controlledPartitions(image: MetadataImage): ControlledPartition[] {
+  const partitions: ControlledPartition[] = [];
+  for (const topic of image.topics.topics()) {
+    topic.partitions.forEach((registration, index) => {
+      const { replicas, isr, elr, lastKnownElr, leader, leaderEpoch, partitionEpoch } = registration;
+      partitions.push({
+        partition: partitionKey(topic.id, index),
+        name: `${topic.name}-${index}`,
+        replicas,
+        isr,
+        elr,
+        lastKnownElr,
+        leader,
+        leaderEpoch,
+        partitionEpoch,
+      });
+    });
+  }
+  return partitions;
+}
+
+/** A digest of all of an image, in whatever order it comes. Configurations are read as servers read them. */
 export function digestOfImage(image: MetadataImage): string {
   const lines: string[] = [];
+  for (const { resource, values } of image.configs.resources.values())
+    lines.push(JSON.stringify([resource, [...values].sort()]));
   for (const record of image.records()) {
     lines.push(JSON.stringify(record, (_key, value) => (typeof value === 'bigint' ? `${value}n` : value)));
   }

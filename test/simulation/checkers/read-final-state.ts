@@ -28,22 +28,30 @@ export interface FileTree {
 
 /** Reads what a run has left on the disks, with a parser of its own, and the newest metadata of the nodes that live. */
 export function readFinalState(world: WorldView): FinalState {
-  const replicas: ReplicaAtRest[] = [];
   const metadataLogs: MetadataAtRest[] = [];
   let newest: MetadataImage | undefined;
   const up: number[] = [];
   for (const node of world.nodes) {
     const directories = directoriesOf(node.disk);
-    for (const [directory, files] of directories) {
-      const replica = readReplica(node.id, directory, files, node.disk);
-      if (replica !== undefined) replicas.push(replica);
-    }
     const image = node.server?.metadata();
     if (node.isUp) up.push(node.id);
     if (image !== undefined && image.highestOffset > (newest?.highestOffset ?? -1)) newest = image;
     metadataLogs.push(readMetadata(node, directories, image));
   }
+  const replicas = readReplicas(world);
   return { atMs: world.nowMs, replicas, metadataLogs, partitions: partitionsOf(newest), up };
+}
+
+/** The logs of partitions on the disks of all nodes. */
+export function readReplicas(world: WorldView): ReplicaAtRest[] {
+  const replicas: ReplicaAtRest[] = [];
+  for (const node of world.nodes) {
+    for (const [directory, files] of directoriesOf(node.disk)) {
+      const replica = readReplica(node.id, directory, files, node.disk);
+      if (replica !== undefined) replicas.push(replica);
+    }
+  }
+  return replicas;
 }
 
 /** File names by directory, each sorted. */

@@ -92,7 +92,7 @@ describe('the clients of the simulator on one real node', () => {
     );
     const reader = new SimConsumer(
       clusterClient('consumer-1', [topic], history),
-      { ...finalConsumer([topic]), fetchMaxWaitMs: 20, ...consumer },
+      { ...finalConsumer([topic], false), fetchMaxWaitMs: 20, ...consumer },
       history,
     );
     admin.start();

@@ -31,6 +31,8 @@ export interface ConsumerSettings {
   readonly seeks: number;
   /** How often it breaks its connection or session, per fetch. */
   readonly misbehaves: number;
+  /** Disks are damaged in this run: a batch with a wrong checksum is read again, until another replica leads. */
+  readonly meetsDamage: boolean;
 }
 
 interface PartitionState {
@@ -414,6 +416,12 @@ export class SimConsumer implements SimClient {
     let epoch = state.positionEpoch;
     for (const batch of batchesOf(bytes)) {
       if (!batch.isValid()) {
+        if (this.settings.meetsDamage) {
+          // As the Java client: it does not go on, and reads the same again.
+          state.preferredReplica = -1;
+          state.notBeforeMs = this.cluster.nowMs() + 50;
+          return;
+        }
         this.note({
           kind: 'protocolError',
           text: `broker ${broker} served a batch of ${state.partition.key} at ${batch.baseOffset} with a wrong CRC`,

@@ -23,6 +23,7 @@ export interface SwarmBounds {
   readonly minInsyncReplicas: number;
   readonly segmentBytes: number;
   readonly racks: readonly string[];
+  readonly meetsDamage: boolean;
 }
 
 const PRODUCE_VERSION_MIN = 7;
@@ -33,7 +34,8 @@ const FETCH_VERSION_MAX = 17;
 const COMPRESSIONS = [CompressionType.NONE, CompressionType.NONE, CompressionType.GZIP] as const;
 
 /** Draws the clients of a seed. Sizes and rates differ widely: what one setting hides another shows. */
-export function drawSwarm(random: SimRandom, { minInsyncReplicas, segmentBytes, racks }: SwarmBounds): Swarm {
+export function drawSwarm(random: SimRandom, bounds: SwarmBounds): Swarm {
+  const { minInsyncReplicas, segmentBytes } = bounds;
   const topicCount = random.between(1, 2);
   const topics = Array.from({ length: topicCount }, (_, index) => `data-${index}`);
   const dataTopics = topics.map(topic => ({
@@ -46,7 +48,7 @@ export function drawSwarm(random: SimRandom, { minInsyncReplicas, segmentBytes, 
     ],
   }));
   const producers = Array.from({ length: random.between(1, 3) }, () => drawProducer(random, topics));
-  const consumers = Array.from({ length: random.between(1, 3) }, () => drawConsumer(random, topics, racks));
+  const consumers = Array.from({ length: random.between(1, 3) }, () => drawConsumer(random, topics, bounds));
   return {
     dataTopics,
     shortLived: ['__proto__', 'fleeting-1', 'fleeting-2'].slice(0, random.between(1, 3)),
@@ -85,7 +87,7 @@ function drawProducer(random: SimRandom, topics: readonly string[]): ProducerSet
 function drawConsumer(
   random: SimRandom,
   topics: readonly string[],
-  racks: readonly string[],
+  { racks, meetsDamage }: SwarmBounds,
 ): ConsumerSettings {
   return {
     topics,
@@ -99,11 +101,12 @@ function drawConsumer(
     rack: racks.length > 0 && random.chance(0.5) ? random.pick(racks) : '',
     seeks: random.chance(0.5) ? 0.02 : 0,
     misbehaves: random.chance(0.5) ? 0.02 : 0,
+    meetsDamage,
   };
 }
 
 /** A consumer with nothing odd about it, for the last reading. */
-export function finalConsumer(topics: readonly string[]): ConsumerSettings {
+export function finalConsumer(topics: readonly string[], meetsDamage: boolean): ConsumerSettings {
   return {
     topics,
     maxVersion: FETCH_VERSION_MAX,
@@ -116,5 +119,6 @@ export function finalConsumer(topics: readonly string[]): ConsumerSettings {
     rack: '',
     seeks: 0,
     misbehaves: 0,
+    meetsDamage,
   };
 }

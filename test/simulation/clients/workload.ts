@@ -4,6 +4,7 @@ import { History, type PartitionKey } from '../checkers/history.ts';
 import { checkAll } from '../checkers/index.ts';
 import { Probe } from '../checkers/probe.ts';
 import { readFinalState } from '../checkers/read-final-state.ts';
+import { checkLookups, checkRecovery, type Rest, takeRest } from '../checkers/recovery.ts';
 import type {
   History as SimHistory,
   SimClient,
@@ -22,7 +23,9 @@ export function createWorkload(world: WorldView): Workload {
   const history = new History(() => world.nowMs);
   const racks = world.options.nodes.flatMap(({ rack }) => (rack === undefined ? [] : [rack]));
   const { minInsyncReplicas, segmentBytes } = world.options;
-  const swarm = drawSwarm(world.randomFor('swarm'), { minInsyncReplicas, segmentBytes, racks });
+  const meetsDamage = world.options.faults.has('rot');
+  const bounds = { minInsyncReplicas, segmentBytes, racks, meetsDamage };
+  const swarm = drawSwarm(world.randomFor('swarm'), bounds);
   const probe = new Probe(world, history);
   const makeClient = (name: string): ClusterClient =>
     new ClusterClient(
@@ -38,17 +41,23 @@ export function createWorkload(world: WorldView): Workload {
       swarm.dataTopics.map(({ topic }) => topic),
     );
   const clients = makeClients(world, swarm, history, makeClient);
+  let before: Rest | undefined;
   const check = (_history: SimHistory, at: WorldView): Violation[] => {
     probe.look();
     const { lossAllowed, uncleanElection, faults } = at.options;
-    return checkAll(history, readFinalState(at), {
+    const violations: Violation[] = checkAll(history, readFinalState(at), {
       lossAllowed,
       uncleanElections: uncleanElection,
       atRest: true,
       lateBytes: faults.has('lateBytes'),
     });
+    if (before !== undefined && !lossAllowed) violations.push(...checkRecovery(before, takeRest(at)));
+    return [...violations, ...checkLookups(at)];
   };
-  return { history, clients, checkers: [check] };
+  const beforeLastRestart = (): void => {
+    before = takeRest(world);
+  };
+  return { history, clients, checkers: [check], beforeLastRestart };
 }
 
 function makeClients(
@@ -79,7 +88,11 @@ function makeClients(
   const topics = swarm.dataTopics.map(({ topic }) => topic);
   const mayLose = world.options.lossAllowed || world.options.uncleanElection;
   const last = new FinalReader(
-    new SimConsumer(makeClient('final-reader'), finalConsumer(topics), history),
+    new SimConsumer(
+      makeClient('final-reader'),
+      finalConsumer(topics, world.options.faults.has('rot')),
+      history,
+    ),
     writers,
     () => (mayLose ? new Map() : acknowledgedEnds(history)),
   );

@@ -1,4 +1,3 @@
-import { ClusterControlManager } from '../../../src/controller/cluster-control-manager.ts';
 import { PartitionChangeBuilder } from '../../../src/controller/partition-change-builder.ts';
 import { ReplicationControlManager } from '../../../src/controller/replication-control-manager.ts';
 import { type Inner, type Mutant, patch } from './mutant.ts';
@@ -98,11 +97,5 @@ export const controllerMutants: readonly Mutant[] = [
     description: 'The leader epoch stays when a replica is taken away from a partition.',
     caughtBy: ['R2', 'R3', 'R8'],
     apply: () => patch(PartitionChangeBuilder, 'mustFenceReplicas', () => () => false),
-  },
-  {
-    name: 'registration-of-a-second-life',
-    description: 'A broker is registered while an earlier process with its id has a session.',
-    caughtBy: ['R3', 'R10'],
-    apply: () => patch(ClusterControlManager, 'checkDuplicate', () => () => {}),
   },
 ];

@@ -5,6 +5,7 @@ import { OffsetIndex } from '../../../src/log/offset-index.ts';
 import { ProducerStateEntry } from '../../../src/log/producer-state-entry.ts';
 import { ProducerStateManager } from '../../../src/log/producer-state-manager.ts';
 import { UnifiedLog } from '../../../src/log/unified-log.ts';
+import { RecordBatch } from '../../../src/record/record-batch.ts';
 import { type Inner, type Mutant, patch } from './mutant.ts';
 
 /** Defects of the log and of what is kept beside it. */
@@ -102,6 +103,25 @@ export const logMutants: readonly Mutant[] = [
     description: 'The leader epochs of records that were cut off stay in the cache.',
     caughtBy: ['R1', 'R11', 'R4', 'R8'],
     apply: () => patch(LeaderEpochFileCache, 'truncateFromEnd', () => () => {}),
+  },
+  {
+    name: 'checksum-not-checked-by-follower',
+    description: 'A follower takes batches from its leader without a look at their checksums.',
+    caughtBy: ['S2', 'R1', 'R11', 'liveness'],
+    apply: () =>
+      patch(
+        UnifiedLog,
+        'appendAsFollower',
+        original =>
+          function (this: Inner, records: Inner) {
+            const undo = patch(RecordBatch, 'isValid', () => () => true);
+            try {
+              return original.call(this, records);
+            } finally {
+              undo();
+            }
+          },
+      ),
   },
   {
     name: 'damaged-end-is-kept',

@@ -220,7 +220,22 @@ export const replicationMutants: readonly Mutant[] = [
     name: 'follower-acknowledges-unwritten',
     description: 'A follower asks for the next records before those it got are written.',
     caughtBy: ['R3', 'R4'],
-    apply: () => patchGetter(FetcherPartition, 'fetchOffset', () => fetchStagedEnd),
+    apply: () => {
+      const offset = patchGetter(FetcherPartition, 'fetchOffset', () => fetchStagedEnd);
+      const append = patch(
+        ReplicaFetcher,
+        'append',
+        original =>
+          function (this: Inner, state: Inner, fetched: Inner, records: Inner) {
+            this.changed.add(state);
+            original.call(this, state, fetched, records, { begin() {}, end() {} });
+          },
+      );
+      return () => {
+        append();
+        offset();
+      };
+    },
   },
   {
     name: 'fetch-session-forgets',
@@ -250,12 +265,6 @@ export const replicationMutants: readonly Mutant[] = [
             return original.call(this, { ...params, isolation: 'logEnd' }, ...rest);
           },
       ),
-  },
-  {
-    name: 'too-few-replicas-is-no-error',
-    description: 'An append is acknowledged though the ISR became too small before it was replicated.',
-    caughtBy: ['R4', 'R3'],
-    apply: () => patch(Partition, 'tooFewReplicas', () => () => undefined),
   },
   {
     name: 'stale-role-is-taken',
