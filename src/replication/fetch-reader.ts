@@ -124,7 +124,9 @@ export class FetchReader {
     partition.checkLeaderEpoch(wanted.currentLeaderEpoch);
     const preferredReadReplica = this.preferredReadReplica(partition, clientRack, wanted);
     if (preferredReadReplica >= 0) return { ...positionsOf(log), ...NO_DATA, preferredReadReplica };
-    const divergingEpoch = divergence(log, wanted);
+    // A replica that has nothing of a later epoch may only be behind: that its log ends first says nothing.
+    const isJudge = partition.isLeader || (log.latestEpoch ?? -1) > wanted.lastFetchedEpoch;
+    const divergingEpoch = isJudge ? divergence(log, wanted) : undefined;
     if (divergingEpoch !== undefined) return { ...positionsOf(log), ...NO_DATA, divergingEpoch };
     const data = log.read(wanted.fetchOffset, maxBytes, isolation, minOneMessage);
     return resultOf(log, data, wanted.fetchOffset >= endOf(log, isolation));

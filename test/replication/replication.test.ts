@@ -414,14 +414,14 @@ describe('a change of the leader', () => {
 });
 
 describe('consumers', () => {
-  const consume = (fetchOffset: number, more: object = {}) => ({
+  const consume = (fetchOffset: number, more: object = {}, lastFetchedEpoch = -1) => ({
     maxWaitMs: 0,
     minBytes: 1,
     topics: [
       {
         topicId: TOPIC_ID,
         topic: TOPIC,
-        partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 10_000 }],
+        partitions: [{ partition: 0, fetchOffset, lastFetchedEpoch, partitionMaxBytes: 10_000 }],
       },
     ],
     ...more,
@@ -456,6 +456,9 @@ describe('consumers', () => {
     expect(behind!.responses[0]!.partitions[0]!.records?.length ?? 0).toBe(0);
     const beyond = await cluster.broker(2).fetch(consume(6));
     expect(beyond!.responses[0]!.partitions[0]!.errorCode).toBe(Errors.OFFSET_OUT_OF_RANGE);
+    // That a replica is behind is no divergence: what the consumer has read is in the log of the leader.
+    const ahead = (await cluster.broker(2).fetch(consume(6, {}, 0)))!.responses[0]!.partitions[0]!;
+    expect(ahead).toMatchObject({ errorCode: Errors.OFFSET_OUT_OF_RANGE, divergingEpoch: { epoch: -1 } });
     const old = await cluster.broker(2).fetch(consume(0), 10);
     expect(old!.responses[0]!.partitions[0]!.errorCode).toBe(Errors.NOT_LEADER_OR_FOLLOWER);
   });

@@ -68,6 +68,12 @@ export class SimDisk {
     this.faults.crashAfterChanges = Number.POSITIVE_INFINITY;
   }
 
+  /** Whether operations fail, or are about to. */
+  get isFailing(): boolean {
+    const { bytesLeft, failingPath, failingSyncs } = this.faults;
+    return bytesLeft < Number.POSITIVE_INFINITY || failingPath !== undefined || failingSyncs > 0;
+  }
+
   /** The process has died: the page cache lives. */
   processDied(): void {
     this.storage.crash('keep');

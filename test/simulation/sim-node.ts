@@ -87,7 +87,8 @@ export class ClusterNode implements SimNode {
     const { incarnation } = this.process;
     const isCurrent = (): boolean => this.process.isCurrent(incarnation);
     const logger = new SimLogger(this.process.scheduler, this.process.name, isCurrent);
-    this.diskFailed = false;
+    // Another fault may have ended the process before: its disk is then as bad as it was.
+    this.diskFailed = this.disk.isFailing;
     const exit = (why: string): void => {
       if (isCurrent()) this.events.onExit(this, why);
     };

@@ -50,6 +50,8 @@ interface Batch {
   readonly isLast: boolean;
   /** Some attempt may have been written. */
   indefinite: boolean;
+  /** One after it was acknowledged first: a leader that knew nothing of the producer takes any sequence, as in Kafka. */
+  overtaken: boolean;
   done: boolean;
 }
 
@@ -203,6 +205,7 @@ export class SimProducer implements SimClient {
       notBeforeMs: 0,
       isLast,
       indefinite: false,
+      overtaken: false,
       done: false,
     };
     this.open++;
@@ -463,7 +466,11 @@ export class SimProducer implements SimClient {
       error: errorName(errorCode),
       // One that may have been written already may be forgotten: a snapshot of the producers keeps their last batch only,
       // as in Kafka, so that a broker that has read its state from one does not know the four before it.
-      unexpected: !queue.unresolved && !batch.indefinite && batch.producerEpoch === queue.producerEpoch,
+      unexpected:
+        !queue.unresolved &&
+        !batch.indefinite &&
+        !batch.overtaken &&
+        batch.producerEpoch === queue.producerEpoch,
     });
     this.raiseEpoch(queue);
   }
@@ -494,6 +501,8 @@ export class SimProducer implements SimClient {
   }
 
   private acknowledge(batch: Batch, offset: Int64): void {
+    const order = batch.partition.unacknowledged;
+    for (const earlier of order.slice(0, Math.max(0, order.indexOf(batch)))) earlier.overtaken = true;
     if (!this.finish(batch)) return;
     this.note({ kind: 'sent', op: batch.op, offset });
     this.checkDone();
