@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { BrokerProcess, freePort } from '../support/broker-process.ts';
+import { BrokerProcess } from '../support/broker-process.ts';
+import { freePort } from '../support/free-ports.ts';
 import { launchOf, type TargetName, targetName, temporaryFolder } from '../support/broker-target.ts';
 import {
   type BrokerContents,

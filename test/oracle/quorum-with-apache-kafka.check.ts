@@ -28,7 +28,8 @@ import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
 import { formatStorage, type InitialVoters } from '../../src/tools/storage-formatter.ts';
 import { apacheKafka, runKafkaTool } from '../support/apache-kafka.ts';
-import { type BrokerLaunch, BrokerProcess, freePort } from '../support/broker-process.ts';
+import { type BrokerLaunch, BrokerProcess } from '../support/broker-process.ts';
+import { freePort } from '../support/free-ports.ts';
 
 const DESCRIBE = { request: DescribeQuorumRequest, response: DescribeQuorumResponse };
 const ADD = { request: AddRaftVoterRequest, response: AddRaftVoterResponse };

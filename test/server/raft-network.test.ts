@@ -28,7 +28,8 @@ import {
 } from '../../src/protocol/messages/82-update-raft-voter.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import type { InitialVoters } from '../../src/tools/storage-formatter.ts';
-import { freePort, Quorum, type QuorumNode } from '../raft/support/quorum-node.ts';
+import { Quorum, type QuorumNode } from '../raft/support/quorum-node.ts';
+import { freePort } from '../support/free-ports.ts';
 
 const TOPIC = '__cluster_metadata';
 const VOTE = { request: VoteRequest, response: VoteResponse };

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { projectRoot } from './project.ts';
+import { freePort } from './free-ports.ts';
 
 /** How one kind of broker is formatted and started from a properties file. */
 export interface BrokerLaunch {
@@ -232,19 +233,6 @@ export class BrokerProcess {
       'group.initial.rebalance.delay.ms': '0',
     };
   }
-}
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  await new Promise(resolve => server.close(resolve));
-  return address.port;
 }
 
 // Metadata v1, correlation id 1, null client id, no topics: 4 bytes of size and 14 of request.

@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryLogger } from '../../src/base/logger.ts';
@@ -9,6 +8,7 @@ import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
 import { formatStorage } from '../../src/tools/storage-formatter.ts';
+import { freePorts } from './free-ports.ts';
 
 const HOST = '127.0.0.1';
 
@@ -173,22 +173,4 @@ export async function until(what: string, condition: () => boolean, timeoutMs = 
 function uuid(): string {
   const { random } = new NodeRuntime();
   return randomUuid(size => random.bytes(size));
-}
-
-/** Ports that nobody listens at now. They are taken all at once, so that none comes twice. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer();
-          server.once('error', reject);
-          server.listen(0, HOST, () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map(server => (server.address() as { port: number }).port);
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
-  return ports;
 }

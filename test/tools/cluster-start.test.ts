@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePorts } from '../support/free-ports.ts';
 import { projectRoot } from '../support/project.ts';
 import { runCommand } from '../support/run-command.ts';
 
@@ -29,22 +29,6 @@ afterEach(async () => {
   }
   rmSync(root, { recursive: true, force: true });
 });
-
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<net.Server>(resolve => {
-          const server = net.createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map(server => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
-  return ports;
-}
 
 /** Three nodes in `nodes/`. Gives the ports for clients. */
 async function writeConfigs(): Promise<number[]> {

@@ -4,6 +4,7 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { freePorts } from '../support/free-ports.ts';
 import { projectRoot } from '../support/project.ts';
 import { type CommandResult, runCommand } from '../support/run-command.ts';
 
@@ -35,23 +36,8 @@ function odradek(...args: string[]): Promise<CommandResult> {
   });
 }
 
-/** Two ports that were free a moment ago. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = await Promise.all(
-    [0, 0].map(
-      () =>
-        new Promise<net.Server>(resolve => {
-          const server = net.createServer().listen(0, '127.0.0.1', () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map(server => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
-  return [ports[0]!, ports[1]!];
-}
-
 async function writeConfig(lines = ''): Promise<string> {
-  const [port, controllerPort] = await freePorts();
+  const [port, controllerPort] = await freePorts(2);
   const text = `process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}

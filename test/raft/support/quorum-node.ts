@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LimitedLogger, MemoryLogger } from '../../../src/base/logger.ts';
@@ -35,18 +34,7 @@ import { RaftNetwork } from '../../../src/server/raft-network.ts';
 import { RequestRouter } from '../../../src/server/request-router.ts';
 import { SocketServer } from '../../../src/server/socket-server.ts';
 import { formatStorage, type InitialVoters } from '../../../src/tools/storage-formatter.ts';
-
-/** A port that nobody listens at now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}
+import { freePort } from '../../support/free-ports.ts';
 
 export interface QuorumNodeOptions {
   readonly id: number;
