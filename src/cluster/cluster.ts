@@ -84,7 +84,7 @@ export interface Cluster {
   /**
    * Withholds what nodes send each other, as a network does that drops packets: connections stay open, and what was
    * sent arrives when the partition heals. Each of `a` is cut off from each of `b`. Clients reach all nodes all the
-   * time.
+   * time, also a leader that was cut off: it tells them that it leads until it hears of its successor, as Kafka's does.
    */
   partition(
     a: Node | number | readonly (Node | number)[],
