@@ -9,7 +9,15 @@ import { FrameDecoder } from '../protocol/frame-decoder.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../protocol/messages/18-api-versions.ts';
 import { RequestHeader } from '../protocol/records/data.ts';
 import { inVersions, type Message } from '../protocol/schema.ts';
+import { isConnectionRefused } from '../runtime/connection-refused.ts';
 import type { Runtime, Socket, Timer } from '../runtime/runtime.ts';
+
+/** NETWORK_EXCEPTION: the host of the peer says that nobody listens there. */
+export class ConnectionRefusedError extends KafkaError {
+  constructor(message: string) {
+    super(Errors.NETWORK_EXCEPTION, message);
+  }
+}
 
 export interface ClientConnectionOptions {
   readonly clientId: string;
@@ -104,7 +112,14 @@ export class ClientConnection {
     this.readyByMs = runtime.clock.monotonicMs() + connectTimeoutMs;
     runtime.network.connect({ host: to.host, port: to.port, timeoutMs: connectTimeoutMs }).then(
       socket => this.connected(socket),
-      (error: unknown) => this.close(Errors.NETWORK_EXCEPTION, `cannot be reached: ${messageOf(error)}`),
+      (error: unknown) => {
+        const reason = `cannot be reached: ${messageOf(error)}`;
+        this.closeWith(
+          isConnectionRefused(error)
+            ? new ConnectionRefusedError(this.sentence(reason))
+            : new KafkaError(Errors.NETWORK_EXCEPTION, this.sentence(reason)),
+        );
+      },
     );
   }
 
@@ -124,6 +139,14 @@ export class ClientConnection {
 
   /** Rejects all requests with `errorCode` and a sentence that ends in `reason`, and closes the socket. */
   close(errorCode: number, reason: string): void {
+    this.closeWith(new KafkaError(errorCode, this.sentence(reason)));
+  }
+
+  private sentence(reason: string): string {
+    return `${this.to.host}:${this.to.port} ${reason}`;
+  }
+
+  private closeWith(error: KafkaError): void {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.timer?.cancel();
@@ -134,8 +157,6 @@ export class ClientConnection {
     this.waiting = [];
     this.inFlight = [];
     this.head = 0;
-    if (unanswered.length + waiting.length === 0) return;
-    const error = new KafkaError(errorCode, `${this.to.host}:${this.to.port} ${reason}`);
     for (const { reject } of unanswered) reject(error);
     for (const { reject } of waiting) reject(error);
   }

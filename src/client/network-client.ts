@@ -6,7 +6,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { ClientConnection, type ClientConnectionOptions, type VersionRange } from './client-connection.ts';
 
 export type { HostAndPort } from '../config/listeners.ts';
-export type { VersionRange } from './client-connection.ts';
+export { ConnectionRefusedError, type VersionRange } from './client-connection.ts';
 
 /** An API as a client uses it: the two halves of `src/protocol/messages/`. */
 export interface Api<Req extends Message, Res extends Message> {
@@ -48,6 +48,7 @@ export class NetworkClient {
    * rejects the promise. Rejects with `KafkaError`:
    *
    * - NETWORK_EXCEPTION: no connection, or it closed before the answer, which may or may not have taken effect.
+   *   {@link ConnectionRefusedError} if the peer's host says that nobody listens there.
    * - REQUEST_TIMED_OUT: no answer in time. The connection is closed, and with it what was sent after this request.
    * - UNSUPPORTED_VERSION: the peer does not serve the API in a version of ours. Nothing was sent.
    *

@@ -6,6 +6,8 @@ interface BrokerHeartbeat {
   lastContactMs: number;
   /** Whether this controller itself has heard of it, rather than given it a session on the word of the image. */
   heard: boolean;
+  /** Its process has ended, as far as can be seen: its session ends with it. */
+  crashed: boolean;
   /** How far the broker has read the metadata log; -1 if it has not said. */
   metadataOffset: Offset;
   /** Other brokers must have read up to here before this one may stop; undefined while it does not want to. */
@@ -32,6 +34,7 @@ export class BrokerHeartbeatManager {
   touch(brokerId: number, epoch: BrokerEpoch, nowMs: number, metadataOffset: Offset = -1): void {
     const heartbeat = this.sessionOf(brokerId, epoch, nowMs);
     heartbeat.heard = true;
+    heartbeat.crashed = false;
     heartbeat.lastContactMs = nowMs;
     heartbeat.metadataOffset = max64(heartbeat.metadataOffset, metadataOffset);
   }
@@ -58,7 +61,7 @@ export class BrokerHeartbeatManager {
 
   hasValidSession(brokerId: number, epoch: BrokerEpoch, nowMs: number): boolean {
     const heartbeat = this.heartbeats.get(brokerId);
-    return heartbeat?.epoch === epoch && nowMs - heartbeat.lastContactMs < this.sessionTimeoutMs;
+    return heartbeat?.epoch === epoch && this.isInSession(heartbeat, nowMs);
   }
 
   /** The broker wants to stop, others must know of everything below `offset` first. Later calls move it on. */
@@ -87,12 +90,29 @@ export class BrokerHeartbeatManager {
     return true;
   }
 
-  /** Those of `brokerIds` that were not heard of for a session. */
+  /** Those of `brokerIds` whose session has ended. */
   *stale(brokerIds: Iterable<number>, nowMs: number): Iterable<number> {
     for (const id of brokerIds) {
       const heartbeat = this.heartbeats.get(id);
-      if (heartbeat !== undefined && nowMs - heartbeat.lastContactMs >= this.sessionTimeoutMs) yield id;
+      if (heartbeat !== undefined && !this.isInSession(heartbeat, nowMs)) yield id;
     }
+  }
+
+  /** Whether nothing was heard of that life of the broker for `silenceMs`, though it has a session. */
+  isSilent(brokerId: number, epoch: BrokerEpoch, silenceMs: number, nowMs: number): boolean {
+    const heartbeat = this.heartbeats.get(brokerId);
+    if (heartbeat?.epoch !== epoch || heartbeat.crashed) return false;
+    return nowMs - heartbeat.lastContactMs >= silenceMs;
+  }
+
+  /** Ends the session of that life of the broker, until it is heard of again. */
+  markCrashed(brokerId: number, epoch: BrokerEpoch): void {
+    const heartbeat = this.heartbeats.get(brokerId);
+    if (heartbeat?.epoch === epoch) heartbeat.crashed = true;
+  }
+
+  private isInSession({ crashed, lastContactMs }: BrokerHeartbeat, nowMs: number): boolean {
+    return !crashed && nowMs - lastContactMs < this.sessionTimeoutMs;
   }
 
   private sessionOf(brokerId: number, epoch: BrokerEpoch, nowMs: number): BrokerHeartbeat {
@@ -102,6 +122,7 @@ export class BrokerHeartbeatManager {
         epoch,
         lastContactMs: nowMs,
         heard: false,
+        crashed: false,
         metadataOffset: -1,
         controlledShutdownOffset: undefined,
       };

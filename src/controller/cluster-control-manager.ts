@@ -11,9 +11,18 @@ import type { BrokerRegistrationRequest } from '../protocol/messages/62-broker-r
 import type { ControllerRegistrationRequest } from '../protocol/messages/70-controller-registration.ts';
 import { checkBrokerEpoch } from './broker-checks.ts';
 import type { BrokerHeartbeatManager } from './broker-heartbeat-manager.ts';
-import { atomicResult, type ControllerResult, splittableResult } from './controller-result.ts';
+import {
+  atomicResult,
+  type ControllerDecision,
+  type ControllerResult,
+  splittableResult,
+} from './controller-result.ts';
 import { checkFeatures } from './feature-check.ts';
-import type { ReplicationControlManager } from './replication-control-manager.ts';
+import type {
+  BrokerStateChange,
+  ChangeProgress,
+  ReplicationControlManager,
+} from './replication-control-manager.ts';
 
 export interface BrokerHeartbeatReply {
   /** Whether the broker has read its own registration. */
@@ -30,8 +39,9 @@ export interface FenceStep {
   readonly isDone: boolean;
 }
 
-/** Partitions that one step of a fence takes from a broker: some 10 ms of work, between which others are served. */
-const FENCE_STEP_PARTITIONS = 1_000;
+type BrokerState = 'FENCED' | 'UNFENCED' | 'CONTROLLED_SHUTDOWN' | 'SHUTDOWN_NOW';
+
+const NO_CHANGE = { records: [], isLast: true } as const;
 
 export interface ClusterControlOptions {
   readonly nodeId: number;
@@ -56,7 +66,9 @@ export class ClusterControlManager {
   private readonly heartbeats: BrokerHeartbeatManager;
   private readonly replication: ReplicationControlManager;
   /** The broker whose fence has begun. It is brought to its end, whether or not the broker is heard of meanwhile. */
-  private fencing: { readonly id: number; readonly epoch: BrokerEpoch } | undefined;
+  private fencing:
+    | { readonly id: number; readonly epoch: BrokerEpoch; readonly progress: ChangeProgress }
+    | undefined;
 
   constructor(
     options: ClusterControlOptions,
@@ -78,7 +90,8 @@ export class ClusterControlManager {
     request: BrokerRegistrationRequest,
     offset: Offset,
     nowMs: number,
-  ): ControllerResult<BrokerEpoch> {
+    progress: ChangeProgress = new Map(),
+  ): ControllerDecision<BrokerEpoch> {
     const { brokerId, incarnationId } = request;
     if (request.clusterId !== this.options.clusterId) {
       const text = `expected cluster id ${this.options.clusterId}, but broker ${brokerId} has ${request.clusterId}`;
@@ -94,12 +107,19 @@ export class ClusterControlManager {
 
     const sameLife = existing !== undefined && existing.incarnationId === incarnationId;
     const epoch: BrokerEpoch = sameLife ? existing.epoch : (offset as Int64);
-    let records: MetadataRecord[] = [];
+    const records: MetadataRecord[] = [];
     if (existing !== undefined && !sameLife) {
       // One that did not say good-bye: what its disk had not flushed may be gone.
       const isClean = request.previousBrokerEpoch === existing.epoch;
       const change = isClean ? { brokerToRemove: brokerId } : { uncleanShutdown: brokerId };
-      records = this.replication.leaderAndIsrUpdates(image, change);
+      const step = this.replication.nextLeaderAndIsrUpdates(image, change, progress);
+      records.push(...step.records);
+      if (!step.isLast) {
+        return {
+          records,
+          rest: (next, nextOffset) => this.registerBroker(next, request, nextOffset, nowMs, progress),
+        };
+      }
     }
     const { metadataVersion } = image.features;
     const version = recordVersions.registerBroker(metadataVersion);
@@ -126,15 +146,21 @@ export class ClusterControlManager {
    * Takes a broker out of the cluster, whatever state it is in. Its replicas stay assigned to it, but what it had does
    * not count any more: should a broker of that id come, nobody knows what is on its disk. BROKER_ID_NOT_REGISTERED.
    */
-  unregisterBroker(image: MetadataImage, brokerId: number): ControllerResult<void> {
+  unregisterBroker(
+    image: MetadataImage,
+    brokerId: number,
+    progress: ChangeProgress = new Map(),
+  ): ControllerDecision<void> {
     const broker = image.cluster.broker(brokerId);
     if (broker === undefined) {
       throw new KafkaError(Errors.BROKER_ID_NOT_REGISTERED, `broker ${brokerId} is not registered`);
     }
-    const records = this.replication.leaderAndIsrUpdates(image, { uncleanShutdown: brokerId });
-    records.push(metadataRecord('UnregisterBrokerRecord', { brokerId, brokerEpoch: broker.epoch }));
+    const change = { uncleanShutdown: brokerId };
+    const { records, isLast } = this.replication.nextLeaderAndIsrUpdates(image, change, progress);
+    if (!isLast) return { records, rest: next => this.unregisterBroker(next, brokerId, progress) };
     this.heartbeats.remove(brokerId);
-    return splittableResult(records, undefined);
+    const gone = metadataRecord('UnregisterBrokerRecord', { brokerId, brokerEpoch: broker.epoch });
+    return splittableResult([...records, gone], undefined);
   }
 
   registerController(image: MetadataImage, request: ControllerRegistrationRequest): ControllerResult<void> {
@@ -171,27 +197,39 @@ export class ClusterControlManager {
     request: BrokerHeartbeatRequest,
     offset: Offset,
     nowMs: number,
-  ): ControllerResult<BrokerHeartbeatReply> {
+    progress: ChangeProgress = new Map(),
+  ): ControllerDecision<BrokerHeartbeatReply> {
     const broker = checkBrokerEpoch(image, request.brokerId, request.brokerEpoch);
     this.heartbeats.touch(broker.id, broker.epoch, nowMs, request.currentMetadataOffset);
-    let records: MetadataRecord[] = [...this.directoryChanges(image, broker, request)];
+    const records: MetadataRecord[] = [...this.directoryChanges(image, broker, request)];
     // What follows must not count on directories that are no longer there.
     const present = withRecords(image, records);
     const next = this.nextState(present, broker, request);
     const isFenced = next === 'FENCED' || next === 'SHUTDOWN_NOW';
-    if (isFenced && !broker.fenced) records = records.concat(this.fence(present, broker));
-    if (next === 'UNFENCED' && broker.fenced) records = records.concat(this.unfence(present, broker));
-    if (next === 'CONTROLLED_SHUTDOWN') {
-      if (!broker.inControlledShutdown) {
-        records.push(registrationChange(broker, { inControlledShutdown: 1 }));
-        const change = { brokerToRemove: broker.id };
-        records = records.concat(this.replication.leaderAndIsrUpdates(present, change));
-      }
-      // Others must have heard where the leaders went: of the last of the records above, or of those before.
-      if (records.length > 0 || !this.heartbeats.isShuttingDown(broker.id)) {
-        this.heartbeats.maintainControlledShutdown(broker.id, add64(offset, records.length - 1));
-      }
+    if (next === 'UNFENCED' && broker.fenced) records.push(registrationChange(broker, { fenced: -1 }));
+    if (next === 'CONTROLLED_SHUTDOWN' && !broker.inControlledShutdown) {
+      records.push(registrationChange(broker, { inControlledShutdown: 1 }));
     }
+    const change = this.changeOfPartitions(present, broker, next, progress);
+    const step =
+      change === undefined ? NO_CHANGE : this.replication.nextLeaderAndIsrUpdates(present, change, progress);
+    records.push(...step.records);
+    // Others must have heard where the leaders went: of the last of the records above, or of those before.
+    if (
+      next === 'CONTROLLED_SHUTDOWN' &&
+      (records.length > 0 || !this.heartbeats.isShuttingDown(broker.id))
+    ) {
+      this.heartbeats.maintainControlledShutdown(broker.id, add64(offset, records.length - 1));
+    }
+    if (!step.isLast) {
+      return {
+        records,
+        rest: (newest, nextOffset) =>
+          this.processBrokerHeartbeat(newest, request, nextOffset, nowMs, progress),
+      };
+    }
+    // Last, so that a controller that comes in between finds work left to do.
+    if (isFenced && !broker.fenced) records.push(registrationChange(broker, { fenced: 1 }));
     // It may go: the process after it need not wait until this one's session ends.
     if (next === 'SHUTDOWN_NOW') this.heartbeats.remove(broker.id);
     const reply = {
@@ -213,12 +251,14 @@ export class ClusterControlManager {
       this.fencing = undefined;
       return splittableResult([], undefined);
     }
-    const change = { brokerToRemove: broker.id, limit: FENCE_STEP_PARTITIONS };
-    const records = this.replication.leaderAndIsrUpdates(image, change);
-    const isDone = records.length < FENCE_STEP_PARTITIONS;
-    if (isDone) records.push(registrationChange(broker, { fenced: 1 }));
-    this.fencing = isDone ? undefined : { id: broker.id, epoch: broker.epoch };
-    return splittableResult(records, { brokerId: broker.id, isDone });
+    const { id, epoch } = broker;
+    const { fencing } = this;
+    const progress = fencing?.id === id && fencing.epoch === epoch ? fencing.progress : new Map();
+    const change = { brokerToRemove: id };
+    const { records, isLast } = this.replication.nextLeaderAndIsrUpdates(image, change, progress);
+    this.fencing = isLast ? undefined : { id, epoch, progress };
+    const all = isLast ? [...records, registrationChange(broker, { fenced: 1 })] : records;
+    return splittableResult(all, { brokerId: id, isDone: isLast });
   }
 
   /** The broker whose fence has begun, or one that is due. */
@@ -245,7 +285,7 @@ export class ClusterControlManager {
     image: MetadataImage,
     broker: BrokerRegistration,
     request: BrokerHeartbeatRequest,
-  ): 'FENCED' | 'UNFENCED' | 'CONTROLLED_SHUTDOWN' | 'SHUTDOWN_NOW' {
+  ): BrokerState {
     if (broker.fenced) {
       if (request.wantShutDown) return 'SHUTDOWN_NOW';
       // Who has asked to stop does not come back in the same life.
@@ -266,18 +306,26 @@ export class ClusterControlManager {
     return request.wantFence ? 'FENCED' : 'UNFENCED';
   }
 
-  private fence(image: MetadataImage, broker: BrokerRegistration): MetadataRecord[] {
-    return [
-      ...this.replication.leaderAndIsrUpdates(image, { brokerToRemove: broker.id }),
-      registrationChange(broker, { fenced: 1 }),
-    ];
-  }
-
-  private unfence(image: MetadataImage, broker: BrokerRegistration): MetadataRecord[] {
-    return [
-      registrationChange(broker, { fenced: -1 }),
-      ...this.replication.leaderAndIsrUpdates(image, { brokerToAdd: broker.id }),
-    ];
+  /** What the state that the broker goes to means for its partitions, as far as that has not been done yet. */
+  private changeOfPartitions(
+    image: MetadataImage,
+    { id, fenced, inControlledShutdown }: BrokerRegistration,
+    next: BrokerState,
+    progress: ChangeProgress,
+  ): BrokerStateChange | undefined {
+    const hasBegun = progress.size > 0;
+    switch (next) {
+      case 'UNFENCED':
+        return fenced || hasBegun ? { brokerToAdd: id } : undefined;
+      case 'CONTROLLED_SHUTDOWN': {
+        // A controller before this one may have come only half way.
+        const isLeft = hasBegun || this.replication.hasLeaderships(image, id);
+        return !inControlledShutdown || isLeft ? { brokerToRemove: id } : undefined;
+      }
+      case 'FENCED':
+      case 'SHUTDOWN_NOW':
+        return fenced ? undefined : { brokerToRemove: id };
+    }
   }
 
   /** Directories that went offline take their replicas with them; cordoned ones only get no new replicas. */

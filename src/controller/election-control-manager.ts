@@ -4,7 +4,12 @@ import { NO_LEADER, NO_LEADER_CHANGE } from '../metadata/partition-registration.
 import type { TopicImage } from '../metadata/topics-image.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { ElectLeadersRequest, ElectLeadersResponse } from '../protocol/messages/43-elect-leaders.ts';
-import { type ControllerResult, splittableResult } from './controller-result.ts';
+import {
+  type ControllerDecision,
+  type ControllerResult,
+  inSteps,
+  splittableResult,
+} from './controller-result.ts';
 import { PartitionChanges, type TopicElectionConfigs } from './partition-changes.ts';
 import { isImbalanced, type PartitionIndex } from './partition-index.ts';
 
@@ -41,29 +46,27 @@ export class ElectionControlManager {
   electLeaders(
     image: MetadataImage,
     request: ElectLeadersRequest,
-  ): ControllerResult<{ readonly replicaElectionResults: TopicResult[] }> {
+  ): ControllerDecision<{ readonly replicaElectionResults: TopicResult[] }> {
     const { electionType, topicPartitions } = request;
     if (electionType !== ElectionType.PREFERRED && electionType !== ElectionType.UNCLEAN) {
       throw new KafkaError(Errors.INVALID_REQUEST, `there is no election of type ${electionType}`);
     }
     const election = electionType === ElectionType.PREFERRED ? 'PREFERRED' : 'UNCLEAN';
-    const changes = new PartitionChanges(image, this.configs, { election });
-    const results: TopicResult[] = [];
-    if (topicPartitions === null) {
-      for (const topic of image.topics.topics()) {
-        const partitionResult = topic.partitions
-          .map((_, partitionId) => electOne(changes, topic, partitionId, electionType))
-          .filter(result => result.errorCode !== Errors.ELECTION_NOT_NEEDED);
-        results.push({ topic: topic.name, partitionResult });
+    const asked = topicPartitions ?? Array.from(image.topics.topics(), everyPartition);
+    const results: TopicResult[] = asked.map(({ topic }) => ({ topic, partitionResult: [] }));
+    const partitions = asked.flatMap((topic, index) =>
+      topic.partitions.map(id => ({ answer: results[index]!, id })),
+    );
+    const elect = (present: MetadataImage, part: Readonly<typeof partitions>): readonly MetadataRecord[] => {
+      const changes = new PartitionChanges(present, this.configs, { election });
+      for (const { answer, id } of part) {
+        const result = electOne(changes, present.topics.topic(answer.topic), id, electionType);
+        const isNews = topicPartitions !== null || result.errorCode !== Errors.ELECTION_NOT_NEEDED;
+        if (isNews) answer.partitionResult.push(result);
       }
-    } else {
-      for (const { topic: name, partitions } of topicPartitions) {
-        const topic = image.topics.topic(name);
-        const partitionResult = partitions.map(id => electOne(changes, topic, id, electionType));
-        results.push({ topic: name, partitionResult });
-      }
-    }
-    return splittableResult(changes.records, { replicaElectionResults: results });
+      return changes.records;
+    };
+    return inSteps(image, partitions, elect, { replicaElectionResults: results });
   }
 
   /** Whether {@link balanceLeaders} has anything to look at. */
@@ -71,7 +74,7 @@ export class ElectionControlManager {
     return this.index.at(image.topics).hasImbalanced;
   }
 
-  /** Whether {@link electUncleanLeaders} has anything to look at. */
+  /** Whether {@link electLeaderless} has anything to look at. */
   areSomeLeaderless(image: MetadataImage): boolean {
     return this.index.at(image.topics).hasLeaderless;
   }
@@ -93,12 +96,14 @@ export class ElectionControlManager {
     return round(changes.records);
   }
 
-  /** Elects leaders that may lack records where nobody else is left and the topic's configuration allows it. */
-  electUncleanLeaders(image: MetadataImage): ControllerResult<ElectionRound> {
+  /**
+   * Elects leaders where there are none: from those that have all records, as a controller may have come only half way
+   * when a broker came back; where nobody of them is up and the topic's configuration allows it, from all.
+   */
+  electLeaderless(image: MetadataImage): ControllerResult<ElectionRound> {
     const changes = new PartitionChanges(image, this.configs);
     for (const topicId of this.index.at(image.topics).leaderlessTopics()) {
       const topic = image.topics.topicById(topicId)!;
-      if (!changes.allowsUncleanElection(topic)) continue;
       for (const [id, partition] of topic.partitions.entries()) {
         if (changes.records.length >= MAX_ELECTIONS_PER_ROUND) return round(changes.records);
         if (partition.leader !== NO_LEADER) continue;
@@ -107,6 +112,10 @@ export class ElectionControlManager {
     }
     return round(changes.records);
   }
+}
+
+function everyPartition({ name, partitions }: TopicImage): { topic: string; partitions: number[] } {
+  return { topic: name, partitions: [...partitions.keys()] };
 }
 
 function electOne(

@@ -50,7 +50,8 @@ import {
   ConfigurationControlManager,
   type ResourceResult,
 } from './configuration-control-manager.ts';
-import type { ControllerResult } from './controller-result.ts';
+import type { ControllerDecision, ControllerResult } from './controller-result.ts';
+import { CrashedBrokerDetector } from './crashed-broker-detector.ts';
 import { DeferredResponses } from './deferred-responses.ts';
 import { ElectionControlManager, type ElectionRound } from './election-control-manager.ts';
 import { FeatureControlManager, type KRaftVersionAccessor } from './feature-control-manager.ts';
@@ -67,6 +68,10 @@ import {
 
 /** Records of one batch, where an operation need not be atomic. */
 const RECORDS_PER_BATCH = 5_000;
+/** In the time of a session it is looked so often whether some have ended. */
+const SESSION_CHECKS = 32;
+/** This share of a session is the shortest pause that does not count: less is the lateness of a machine at work. */
+const PAUSE_SHARE = 8;
 
 /** What the controller uses of the quorum. */
 export type ControllerLog = Pick<RaftClient, 'nodeId' | 'logEndOffset' | 'scheduleAppend' | 'resign'>;
@@ -94,8 +99,9 @@ export interface QuorumControllerOptions {
  * An operation runs at once on the newest image, committed or not, and gives records; the image with them is the next
  * operation's. Its answer waits until the records are committed and published to this node, so whoever gets it finds
  * the effect in the broker's image too. An operation without records waits for those before it, on which its answer may
- * rest. When leadership is lost, everything uncommitted is forgotten and its answers are NOT_CONTROLLER, which does not
- * say that it did not happen.
+ * rest. What concerns very many partitions, and need not take effect at once, is decided in steps, each on the newest
+ * image, between which others have their turn. When leadership is lost, everything uncommitted is forgotten and its
+ * answers are NOT_CONTROLLER, which does not say that it did not happen.
  *
  * The committed image is the loader's: the controller keeps none beside it, only the uncommitted one, and that only
  * while it differs.
@@ -121,6 +127,8 @@ export class QuorumController implements MetadataPublisher {
   private readonly timers: Timer[] = [];
   private active: ActiveState | undefined;
   private closed = false;
+  /** The next step of fencing a broker waits for its turn. */
+  private isFencing = false;
 
   constructor(
     runtime: Runtime,
@@ -347,27 +355,43 @@ export class QuorumController implements MetadataPublisher {
       this.index.at(active.image.topics);
       this.cluster.startSessions(active.image, this.nowMs());
       this.startTasks();
+      this.electLeaderless();
     });
   }
 
   private startTasks(): void {
     const { config } = this.options;
-    const checkMs = Math.max(1, Math.floor(config.int('broker.session.timeout.ms') / 8));
+    const sessionMs = config.int('broker.session.timeout.ms');
+    const checkMs = Math.max(1, Math.floor(sessionMs / SESSION_CHECKS));
     let checkedMs = this.nowMs();
     this.every(checkMs, () => {
       // A timer that comes much too late means that this process stood still, and so could hear of nobody.
       const pauseMs = this.nowMs() - checkedMs - checkMs;
-      if (pauseMs > checkMs) this.heartbeats.excuse(pauseMs);
+      if (pauseMs > sessionMs / PAUSE_SHARE) this.heartbeats.excuse(pauseMs);
       checkedMs = this.nowMs();
       this.fenceStaleBrokers();
     });
+    if (config.boolean('broker.crash.detection.enable')) this.detectCrashes();
     const idleMs = config.int('metadata.max.idle.interval.ms');
     if (idleMs > 0) this.every(idleMs, () => this.writeNoOp(idleMs));
     if (config.boolean('auto.leader.rebalance.enable')) {
       const intervalMs = config.long('leader.imbalance.check.interval.seconds') * 1000;
       this.every(intervalMs, () => this.balanceLeaders());
     }
-    this.every(config.long('unclean.leader.election.interval.ms'), () => this.electUncleanLeaders());
+    this.every(config.long('unclean.leader.election.interval.ms'), () => this.electLeaderless());
+  }
+
+  private detectCrashes(): void {
+    const intervalMs = this.options.config.int('broker.heartbeat.interval.ms');
+    const detector = new CrashedBrokerDetector(this.runtime, this.heartbeats, intervalMs, ({ id }) => {
+      this.logger.warn('a broker sends no heartbeats and nobody listens at its addresses: it has ended', {
+        brokerId: id,
+      });
+      this.fenceStaleBrokers();
+    });
+    this.every(Math.max(1, Math.floor(intervalMs / 2)), () =>
+      this.unasked('detectCrashes', ({ image }) => detector.check(image.cluster.brokers.values())),
+    );
   }
 
   private balanceLeaders(): void {
@@ -380,14 +404,14 @@ export class QuorumController implements MetadataPublisher {
     );
   }
 
-  /** Where a topic allows it, partitions that nobody else can lead get a leader that may lack records. */
-  private electUncleanLeaders(): void {
+  /** Partitions that nobody leads get a leader; where their topic allows it, one that may lack records. */
+  private electLeaderless(): void {
     if (this.active === undefined || !this.elections.areSomeLeaderless(this.active.image)) return;
-    this.elect('elected leaders that may lack records', ({ image }) =>
-      this.elections.electUncleanLeaders(image),
+    this.elect('elected leaders where there were none', ({ image }) =>
+      this.elections.electLeaderless(image),
     ).then(
-      isFull => isFull && this.electUncleanLeaders(),
-      error => this.giveUp('electUncleanLeaders', error),
+      isFull => isFull && this.electLeaderless(),
+      error => this.giveUp('electLeaderless', error),
     );
   }
 
@@ -419,7 +443,7 @@ export class QuorumController implements MetadataPublisher {
       const eligible = this.replication.minInsyncReplicasUpdates(next, topics);
       return { ...result, records: [...result.records, ...eligible] };
     });
-    if (mayElect) this.electUncleanLeaders();
+    if (mayElect) this.electLeaderless();
     return response;
   }
 
@@ -441,34 +465,64 @@ export class QuorumController implements MetadataPublisher {
   private write<T>(
     name: string,
     timeoutMs: number | undefined,
-    operation: (state: ActiveState) => ControllerResult<T>,
+    operation: (state: ActiveState) => ControllerDecision<T>,
   ): Promise<T> {
     const { active } = this;
     if (active === undefined) return Promise.reject(notController());
     if (timeoutMs !== undefined && timeoutMs <= 0) return Promise.reject(timedOut(name, timeoutMs));
-    let result: ControllerResult<T>;
-    try {
-      this.skipOthersRecords(active);
-      result = operation(active);
-      this.append(active, result.records, result.atomic);
-    } catch (error) {
-      if (!(error instanceof KafkaError))
-        this.logger.error('an operation failed', { name, error: String(error) });
-      return Promise.reject(error as Error);
-    }
-    const offset = sub64(active.nextOffset, 1);
-    if (this.committed.image().highestOffset >= offset) return Promise.resolve(result.response);
     return new Promise((resolve, reject) => {
       const timer =
         timeoutMs === undefined
           ? undefined
           : this.runtime.timers.after(timeoutMs, () => reject(timedOut(name, timeoutMs)));
-      this.deferred.add(offset, error => {
+      const fail = (error: unknown): void => {
         timer?.cancel();
-        if (error === undefined) resolve(result.response);
-        else reject(error);
-      });
+        reject(error);
+      };
+      const run = (step: (state: ActiveState) => ControllerDecision<T>): void => {
+        let decision: ControllerDecision<T>;
+        try {
+          decision = this.decide(name, active, step);
+        } catch (error) {
+          fail(error);
+          return;
+        }
+        if ('rest' in decision) {
+          const { rest } = decision;
+          this.runtime.timers.soon(() => run(({ image, nextOffset }) => rest(image, nextOffset)));
+          return;
+        }
+        const { response } = decision;
+        const done = (): void => {
+          timer?.cancel();
+          resolve(response);
+        };
+        const offset = sub64(active.nextOffset, 1);
+        if (this.committed.image().highestOffset >= offset) done();
+        else this.deferred.add(offset, error => (error === undefined ? done() : fail(error)));
+      };
+      run(operation);
     });
+  }
+
+  /** Runs an operation, or a step of it, and appends its records. */
+  private decide<T>(
+    name: string,
+    active: ActiveState,
+    operation: (state: ActiveState) => ControllerDecision<T>,
+  ): ControllerDecision<T> {
+    // Leadership may have been lost, and won again, since the step before.
+    if (this.active !== active) throw notController();
+    try {
+      this.skipOthersRecords(active);
+      const decision = operation(active);
+      this.append(active, decision.records, 'atomic' in decision && decision.atomic);
+      return decision;
+    } catch (error) {
+      if (!(error instanceof KafkaError))
+        this.logger.error('an operation failed', { name, error: String(error) });
+      throw error;
+    }
   }
 
   /** Appends the records and moves the uncommitted image on. */
@@ -548,12 +602,18 @@ export class QuorumController implements MetadataPublisher {
   }
 
   private fenceStaleBrokers(): void {
+    if (this.isFencing) return;
     this.unasked('fenceStaleBrokers', active => {
       const { records, atomic, response: step } = this.cluster.fenceStaleBroker(active.image, this.nowMs());
       if (step === undefined) return;
       this.append(active, records, atomic);
       if (step.isDone) this.logger.warn('fenced a broker that was not heard of', { brokerId: step.brokerId });
-      this.runtime.timers.soon(() => this.fenceStaleBrokers());
+      // One step a turn, however often it is looked for stale brokers meanwhile.
+      this.isFencing = true;
+      this.runtime.timers.soon(() => {
+        this.isFencing = false;
+        this.fenceStaleBrokers();
+      });
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Uuid } from '../base/uuid.ts';
+import type { BrokerRegistration } from '../metadata/broker-registration.ts';
 import { isReservedDirectory } from '../metadata/directory-id.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { MetadataRecord } from '../metadata/metadata-record.ts';
@@ -19,7 +20,7 @@ import type {
   AssignReplicasToDirsResponse,
 } from '../protocol/messages/73-assign-replicas-to-dirs.ts';
 import { checkBrokerEpoch, checkDirectoryAssignment } from './broker-checks.ts';
-import { type ControllerResult, splittableResult } from './controller-result.ts';
+import { type ControllerDecision, inSteps, PARTITIONS_PER_STEP } from './controller-result.ts';
 import type { PartitionChangeBuilder } from './partition-change-builder.ts';
 import {
   PartitionChanges,
@@ -41,9 +42,10 @@ export interface BrokerStateChange {
   readonly uncleanShutdown?: number;
   /** Replicas of `brokerToRemove` only in these directories. */
   readonly directories?: ReadonlySet<Uuid>;
-  /** At most so many partitions now; the next call, on the image with these changes, gives the next ones. */
-  readonly limit?: number;
 }
+
+/** How far a change that is made in steps has come: of each topic it has looked at, the partition to go on with. */
+export type ChangeProgress = Map<Uuid, number>;
 
 /**
  * Moves leaders and in-sync replicas when brokers come and go, and when leaders ask for another ISR. All of it follows
@@ -68,6 +70,30 @@ export class ReplicationControlManager {
    * `uncleanShutdown` is in the ISR or the ELR of, and those without a leader that `brokerToAdd` replicates.
    */
   leaderAndIsrUpdates(image: MetadataImage, change: BrokerStateChange): MetadataRecord[] {
+    return this.updates(image, change, new Map(), Number.POSITIVE_INFINITY);
+  }
+
+  /**
+   * The same in steps of {@link PARTITIONS_PER_STEP}, each on the image with those before. Every partition is looked at
+   * once; with `isLast` come also those that others have changed back meanwhile.
+   */
+  nextLeaderAndIsrUpdates(
+    image: MetadataImage,
+    change: BrokerStateChange,
+    progress: ChangeProgress,
+  ): { readonly records: readonly MetadataRecord[]; readonly isLast: boolean } {
+    const isFirst = progress.size === 0;
+    const records = this.updates(image, change, progress, PARTITIONS_PER_STEP);
+    if (records.length === PARTITIONS_PER_STEP) return { records, isLast: false };
+    return { records: isFirst ? records : this.leaderAndIsrUpdates(image, change), isLast: true };
+  }
+
+  private updates(
+    image: MetadataImage,
+    change: BrokerStateChange,
+    progress: ChangeProgress,
+    limit: number,
+  ): MetadataRecord[] {
     const { brokerToRemove, brokerToAdd, uncleanShutdown } = change;
     const index = this.index.at(image.topics);
     const topicIds = new Set<Uuid>();
@@ -83,13 +109,17 @@ export class ReplicationControlManager {
       if (brokerToRemove !== undefined || uncleanShutdown !== undefined) builder.removeFromIsr(isGone);
       if (uncleanShutdown !== undefined) builder.withUncleanShutdown([uncleanShutdown]);
     };
-    const { limit = Number.POSITIVE_INFINITY } = change;
     for (const topicId of topicIds) {
       const topic = image.topics.topicById(topicId)!;
-      for (const [id, partition] of topic.partitions.entries()) {
-        if (changes.records.length >= limit) return changes.records;
+      const { partitions } = topic;
+      for (let id = progress.get(topicId) ?? 0; id < partitions.length; id++) {
+        const partition = partitions[id]!;
         if (isConcerned(partition, change)) changes.change(topic, id, partition, edit);
+        if (changes.records.length < limit) continue;
+        progress.set(topicId, id + 1);
+        return changes.records;
       }
+      progress.set(topicId, partitions.length);
     }
     return changes.records;
   }
@@ -129,23 +159,35 @@ export class ReplicationControlManager {
     image: MetadataImage,
     request: AlterPartitionRequest,
     apiVersion: number,
-  ): ControllerResult<{ readonly topics: AlterPartitionResponse['topics'] }> {
-    checkBrokerEpoch(image, request.brokerId, request.brokerEpoch);
-    const changes = new PartitionChanges(image, this.configs);
+  ): ControllerDecision<{ readonly topics: AlterPartitionResponse['topics'] }> {
+    const { brokerId, brokerEpoch } = request;
     const byId = apiVersion > 1;
-    const topics = request.topics.map(({ topicId, topicName, partitions }) => {
-      const topic = byId ? image.topics.topicById(topicId) : image.topics.topic(topicName);
-      if (topic === undefined) {
-        const code = byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
-        return { topicId, topicName, partitions: partitions.map(each => refused(each.partitionIndex, code)) };
+    const topics = request.topics.map(({ topicId, topicName }) => ({
+      topicId,
+      topicName,
+      partitions: [] as AlteredPartition[],
+    }));
+    const alterations = request.topics.flatMap(({ partitions }, index) =>
+      partitions.map(alteration => ({ answer: topics[index]!, alteration })),
+    );
+    const alter = (present: MetadataImage, part: Readonly<typeof alterations>): readonly MetadataRecord[] => {
+      checkBrokerEpoch(present, brokerId, brokerEpoch);
+      const changes = new PartitionChanges(present, this.configs);
+      for (const { answer, alteration } of part) {
+        const { topicId, topicName, partitions } = answer;
+        const topic = byId ? present.topics.topicById(topicId) : present.topics.topic(topicName);
+        if (topic === undefined) {
+          const code = byId ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION;
+          partitions.push(refused(alteration.partitionIndex, code));
+          continue;
+        }
+        const newIsr = apiVersion >= 3 ? alteration.newIsrWithEpochs : alteration.newIsr.map(withoutEpoch);
+        const wanted = { ...alteration, newIsrWithEpochs: newIsr };
+        partitions.push(alterOne(changes, topic, brokerId, wanted, byId));
       }
-      const altered = partitions.map(each => {
-        const newIsr = apiVersion >= 3 ? each.newIsrWithEpochs : each.newIsr.map(withoutEpoch);
-        return alterOne(changes, topic, request.brokerId, { ...each, newIsrWithEpochs: newIsr }, byId);
-      });
-      return { topicId, topicName, partitions: altered };
-    });
-    return splittableResult(changes.records, { topics });
+      return changes.records;
+    };
+    return inSteps(image, alterations, alter, { topics });
   }
 
   /**
@@ -155,49 +197,71 @@ export class ReplicationControlManager {
   assignReplicasToDirs(
     image: MetadataImage,
     request: AssignReplicasToDirsRequest,
-  ): ControllerResult<{ readonly directories: AssignReplicasToDirsResponse['directories'] }> {
+  ): ControllerDecision<{ readonly directories: AssignReplicasToDirsResponse['directories'] }> {
     checkDirectoryAssignment(image.features.metadataVersion);
-    const { brokerId } = request;
-    const broker = checkBrokerEpoch(image, brokerId, request.brokerEpoch);
-    const changes = new PartitionChanges(image, this.configs);
-    const assign = (topic: TopicImage | undefined, id: number, directory: Uuid): number => {
-      if (topic === undefined) return Errors.UNKNOWN_TOPIC_ID;
-      const partition = changes.partition(topic, id);
-      if (partition === undefined) return Errors.UNKNOWN_TOPIC_OR_PARTITION;
-      const index = partition.replicas.indexOf(brokerId);
-      if (index < 0) return Errors.NOT_LEADER_OR_FOLLOWER;
-      const isOnline = broker.directories.includes(directory);
-      const before = partition.directories[index];
-      // A replica that was in a directory which is no longer there begins anew. One in sync has fetched it all since.
-      const isEmpty =
-        before !== undefined &&
-        before !== directory &&
-        !partition.isr.includes(brokerId) &&
-        !isReservedDirectory(before) &&
-        !broker.directories.includes(before);
-      const edit = (builder: PartitionChangeBuilder): void => {
-        builder.withDirectory(brokerId, directory);
-        if (!isOnline) builder.removeFromIsr(replica => replica === brokerId);
-        if (isEmpty) builder.withEmptyReplica(brokerId);
-      };
-      changes.change(topic, id, partition, edit);
-      return Errors.NONE;
-    };
-    const directories = request.directories.map(({ id: directory, topics }) => ({
-      id: directory,
-      topics: topics.map(({ topicId, partitions }) => {
-        const topic = image.topics.topicById(topicId);
-        return {
-          topicId,
-          partitions: partitions.map(({ partitionIndex }) => ({
-            partitionIndex,
-            errorCode: assign(topic, partitionIndex, directory),
-          })),
-        };
-      }),
+    const directories = request.directories.map(({ id, topics }) => ({
+      id,
+      topics: topics.map(({ topicId }) => ({
+        topicId,
+        partitions: [] as { partitionIndex: number; errorCode: number }[],
+      })),
     }));
-    return splittableResult(changes.records, { directories });
+    const assignments = request.directories.flatMap(({ id: directory, topics }, i) =>
+      topics.flatMap(({ topicId, partitions }, j) =>
+        partitions.map(({ partitionIndex }) => ({
+          directory,
+          topicId,
+          partitionIndex,
+          answers: directories[i]!.topics[j]!.partitions,
+        })),
+      ),
+    );
+    const assignAll = (
+      present: MetadataImage,
+      part: Readonly<typeof assignments>,
+    ): readonly MetadataRecord[] => {
+      const broker = checkBrokerEpoch(present, request.brokerId, request.brokerEpoch);
+      const changes = new PartitionChanges(present, this.configs);
+      for (const { directory, topicId, partitionIndex, answers } of part) {
+        const topic = present.topics.topicById(topicId);
+        const errorCode = assignOne(changes, broker, topic, partitionIndex, directory);
+        answers.push({ partitionIndex, errorCode });
+      }
+      return changes.records;
+    };
+    return inSteps(image, assignments, assignAll, { directories });
   }
+}
+
+function assignOne(
+  changes: PartitionChanges,
+  broker: BrokerRegistration,
+  topic: TopicImage | undefined,
+  id: number,
+  directory: Uuid,
+): number {
+  const brokerId = broker.id;
+  if (topic === undefined) return Errors.UNKNOWN_TOPIC_ID;
+  const partition = changes.partition(topic, id);
+  if (partition === undefined) return Errors.UNKNOWN_TOPIC_OR_PARTITION;
+  const index = partition.replicas.indexOf(brokerId);
+  if (index < 0) return Errors.NOT_LEADER_OR_FOLLOWER;
+  const isOnline = broker.directories.includes(directory);
+  const before = partition.directories[index];
+  // A replica that was in a directory which is no longer there begins anew. One in sync has fetched it all since.
+  const isEmpty =
+    before !== undefined &&
+    before !== directory &&
+    !partition.isr.includes(brokerId) &&
+    !isReservedDirectory(before) &&
+    !broker.directories.includes(before);
+  const edit = (builder: PartitionChangeBuilder): void => {
+    builder.withDirectory(brokerId, directory);
+    if (!isOnline) builder.removeFromIsr(replica => replica === brokerId);
+    if (isEmpty) builder.withEmptyReplica(brokerId);
+  };
+  changes.change(topic, id, partition, edit);
+  return Errors.NONE;
 }
 
 function isConcerned(partition: PartitionRegistration, change: BrokerStateChange): boolean {

@@ -160,15 +160,7 @@ export class AppendQueue {
 
   private async sync(segments: ReadonlyMap<LogSegment, number>): Promise<void> {
     this.owner.syncNames();
-    for (const [segment, bytes] of segments) {
-      const handle = segment.log.pin();
-      try {
-        await handle.sync();
-      } finally {
-        segment.log.unpin();
-      }
-      segment.syncedBytes = Math.max(segment.syncedBytes, Math.min(bytes, segment.writtenBytes));
-    }
+    for (const [segment, bytes] of segments) await segment.syncLog(bytes);
   }
 
   private complete(appends: readonly PendingAppend[]): void {

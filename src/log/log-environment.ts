@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { FileHandleCache } from './file-handle-cache.ts';
 import type { IndexMemory } from './index-memory.ts';
@@ -44,4 +45,23 @@ export class LogDirectoryState {
     this.failure = error;
     this.onFailure(error);
   }
+  /** Runs what touches the disk; a failure of that takes the directory offline. */
+  onDisk<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw this.storageError(error);
+    }
+  }
+
+  /** KAFKA_STORAGE_ERROR, and the directory offline, where `error` is one of the disk; else `error` itself. */
+  storageError(error: unknown): unknown {
+    if (error instanceof KafkaError || !isDiskError(error)) return error;
+    this.fail(error);
+    return new KafkaError(Errors.KAFKA_STORAGE_ERROR, `log directory ${this.path} failed: ${error.message}`);
+  }
+}
+
+function isDiskError(error: unknown): error is Error {
+  return error instanceof Error && typeof (error as { code?: unknown }).code === 'string';
 }

@@ -18,9 +18,9 @@ import {
   TIME_INDEX_SUFFIX,
   TRANSACTION_INDEX_SUFFIX,
 } from './log-file-names.ts';
-import { replayProducerState } from './log-replay.ts';
-import { LogSegment, NEW_SEGMENT_FILES } from './log-segment.ts';
-import { LogSegments } from './log-segments.ts';
+import { replayProducerState, updateProducerState } from './log-replay.ts';
+import { LogSegment, NEW_SEGMENT_FILES, type SegmentFiles } from './log-segment.ts';
+import { LogSegments, openSegment } from './log-segments.ts';
 import { PartitionMetadataFile } from './partition-metadata-file.ts';
 import { ProducerStateManager } from './producer-state-manager.ts';
 import type { TopicPartition } from './topic-partition.ts';
@@ -117,7 +117,7 @@ class LogLoader {
       end = { nextOffset: options.logStartOffset, lastEpoch: undefined };
     }
     const { nextOffset } = end;
-    if (this.segments.size === 0) this.addSegment(max64(options.logStartOffset, 0), NEW_SEGMENT_FILES);
+    if (this.segments.size === 0) this.addSegment(max64(options.logStartOffset, 0));
     const logStartOffset = max64(options.logStartOffset, this.segments.first!.baseOffset);
     this.fitEpochs(logStartOffset, nextOffset, end.lastEpoch);
     producers.truncateAndReload(logStartOffset, nextOffset, this.nowMs());
@@ -250,11 +250,9 @@ class LogLoader {
     }
   }
 
-  private addSegment(baseOffset: Offset, files: Parameters<typeof newSegment>[3]): LogSegment {
-    const segment = newSegment(this.environment, this.options, baseOffset, files, this.nowMs());
-    if (!files.hasLog && baseOffset !== 0) segment.log.open();
-    this.segments.add(segment);
-    return segment;
+  private addSegment(baseOffset: Offset, files?: SegmentFiles): void {
+    const { directory, config } = this.options;
+    this.segments.add(openSegment(this.environment, directory, config, baseOffset, files));
   }
 
   private openProducerState(): ProducerStateManager {
@@ -334,15 +332,7 @@ class LogLoader {
     const producers = this.producers!;
     const epoch = batch.partitionLeaderEpoch;
     if (epoch >= 0 && epoch > (this.epochs.latestEpoch ?? -1)) this.epochs.assign(epoch, batch.baseOffset);
-    const completed = producers.update(batch);
-    if (completed === undefined) return;
-    if (completed.isAborted) {
-      segment.appendAbortedTxn({
-        ...completed,
-        lastStableOffset: producers.lastStableOffsetAfter(completed),
-      });
-    }
-    producers.completeTxn(completed);
+    updateProducerState(producers, batch, segment);
   }
 
   private drop(segment: LogSegment): void {
@@ -398,16 +388,4 @@ class LogLoader {
     if (!this.names.has(PARTITION_METADATA)) return undefined;
     return PartitionMetadataFile.parse(this.environment.disk.readFileSync(this.pathOf(PARTITION_METADATA)));
   }
-}
-
-function newSegment(
-  environment: LogEnvironment,
-  options: LoadOptions,
-  baseOffset: Offset,
-  files: ConstructorParameters<typeof LogSegment>[3],
-  nowMs: number,
-): LogSegment {
-  const jitterMax = Math.min(options.config.segmentJitterMs, options.config.segmentMs, 2 ** 47);
-  const jitter = jitterMax >= 1 ? environment.runtime.random.below(Math.floor(jitterMax)) : 0;
-  return new LogSegment(environment, options.directory, baseOffset, files, nowMs, jitter);
 }

@@ -1,25 +1,27 @@
-import type { BrokerEpoch, Offset } from '../base/int64.ts';
+import type { BrokerEpoch } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
-import { Errors, KafkaError } from '../protocol/errors.ts';
-import { LockedError, type Runtime, type Timer } from '../runtime/runtime.ts';
+import { KafkaError } from '../protocol/errors.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import { FileHandleCache } from './file-handle-cache.ts';
 import { IndexMemory } from './index-memory.ts';
-import { LogDirectory } from './log-directory.ts';
-import type { LogDirectoryState, LogEnvironment } from './log-environment.ts';
-import {
-  deleteDirectoryName,
-  logDirectoryName,
-  parseLogDirectoryName,
-  strayDirectoryName,
-} from './log-file-names.ts';
-import { type LoadOptions, loadLog } from './log-loader.ts';
-import { writeTopicId } from './partition-metadata-file.ts';
+import { describeLogDir, type LogDirDescription } from './log-dir-description.ts';
+import { LogDirectories } from './log-directories.ts';
+import type { LogDirectory } from './log-directory.ts';
+import { loadLogDirectory } from './log-directory-loader.ts';
+import type { LogEnvironment } from './log-environment.ts';
+import { deleteDirectoryName, logDirectoryName, strayDirectoryName } from './log-file-names.ts';
+import { loadLog } from './log-loader.ts';
+import { LogRegistry } from './log-registry.ts';
 import { LogWriter, type WriteMode } from './log-writer.ts';
+import { writeTopicId } from './partition-metadata-file.ts';
+import { Scheduler } from './scheduler.ts';
 import { TailCache } from './tail-cache.ts';
-import { type TopicPartition, topicPartitionKey } from './topic-partition.ts';
+import type { TopicPartition } from './topic-partition.ts';
 import { UnifiedLog } from './unified-log.ts';
+
+export type { LogDirDescription } from './log-dir-description.ts';
 
 export interface LogManagerOptions {
   /** Absolute paths. */
@@ -60,29 +62,9 @@ export interface LogManagerOptions {
   readonly onLogDirFailure?: (logDir: string, error: Error, remaining: number) => void;
 }
 
-export interface LogDirDescription {
-  readonly logDir: string;
-  readonly directoryId: Uuid | undefined;
-  /** KAFKA_STORAGE_ERROR if it is offline, else NONE. */
-  readonly errorCode: number;
-  /** -1 if it is offline. */
-  readonly totalBytes: number;
-  readonly usableBytes: number;
-  readonly logs: readonly LogDescription[];
-}
-
-export interface LogDescription {
-  readonly topicPartition: TopicPartition;
-  readonly sizeInBytes: number;
-  /** Behind the high watermark, or for a future log behind the current one. */
-  readonly offsetLag: number;
-  readonly isFuture: boolean;
-}
-
 const DEFAULT_MAX_OPEN_FILES = 512;
 const MIB = 1024 * 1024;
-const CLUSTER_METADATA_TOPIC = '__cluster_metadata';
-/** Logs to load, or to close, before other work gets its turn. */
+/** Logs to look at before other work gets its turn. */
 const LOGS_PER_TURN = 64;
 const CLOSES_AT_ONCE = 8;
 
@@ -92,12 +74,9 @@ export class LogManager {
   private readonly runtime: Runtime;
   private readonly logger: Logger;
   private readonly options: LogManagerOptions;
-  private readonly directories: LogDirectory[];
-  private readonly logs = new Map<string, UnifiedLog>();
-  private readonly futureLogs = new Map<string, UnifiedLog>();
-  /** Found while loading, beside the one in {@link logs} or {@link futureLogs}; see {@link setDuplicatesAside}. */
-  private readonly duplicates: UnifiedLog[] = [];
-  private readonly timers = new Set<Timer>();
+  private readonly directories: LogDirectories;
+  private readonly registry = new LogRegistry();
+  private readonly scheduler: Scheduler;
   private started = false;
   private stopped = false;
 
@@ -117,12 +96,14 @@ export class LogManager {
       producerIdExpirationMs: options.producerIdExpirationMs ?? 86_400_000,
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
     };
-    this.directories = options.logDirs.map(path => {
-      const directory: LogDirectory = new LogDirectory(runtime.disk, logger, path, error =>
-        this.onFailure(directory, error),
-      );
-      return directory;
-    });
+    this.directories = new LogDirectories(
+      runtime.disk,
+      logger,
+      options.logDirs,
+      this.registry,
+      options.onLogDirFailure,
+    );
+    this.scheduler = new Scheduler(runtime.timers);
   }
 
   // Start.
@@ -132,28 +113,18 @@ export class LogManager {
    * it before, where a metadata log in one of them is opened first. Throws `LockedError` (S12).
    */
   lockDirectories(): void {
-    try {
-      for (const directory of this.directories) {
-        try {
-          directory.open();
-        } catch (error) {
-          if (error instanceof LockedError) throw error;
-          directory.state.fail(error as Error);
-        }
-      }
-    } catch (error) {
-      for (const directory of this.directories) directory.release();
-      throw error;
-    }
+    this.directories.lock();
   }
 
   /** Loads every log, recovers those that need it, and begins the periodic work. */
   async startup(): Promise<void> {
     this.lockDirectories();
-    for (const directory of this.directories) {
-      if (directory.state.isOffline) continue;
+    for (const directory of this.directories.online) {
       try {
-        await this.loadDirectory(directory);
+        await loadLogDirectory(this.environment, directory, topic => this.configOf(topic), {
+          onLog: log => this.register(directory, log),
+          onDeleted: path => this.removeLater(path, this.options.defaultConfig.fileDeleteDelayMs, directory),
+        });
       } catch (error) {
         this.logger.error('a log directory cannot be loaded', { logDir: directory.path, error });
         directory.state.fail(error as Error);
@@ -163,66 +134,9 @@ export class LogManager {
     this.schedulePeriodicWork();
   }
 
-  private async loadDirectory(directory: LogDirectory): Promise<void> {
-    const startedMs = this.runtime.clock.monotonicMs();
-    const recoveryPoints = directory.readRecoveryPoints();
-    const logStartOffsets = directory.readLogStartOffsets();
-    const highWatermarks = directory.readHighWatermarks();
-    let loaded = 0;
-    for (const entry of this.runtime.disk.readDirectorySync(directory.path)) {
-      if (!entry.isDirectory) continue;
-      const parsed = parseLogDirectoryName(entry.name);
-      const path = `${directory.path}/${entry.name}`;
-      if (parsed === undefined) {
-        this.logger.warn('a directory that is no partition is left alone', { path });
-        continue;
-      }
-      const { topicPartition, kind } = parsed;
-      if (topicPartition.topic === CLUSTER_METADATA_TOPIC) continue;
-      if (kind === 'delete') {
-        this.removeLater(path, this.options.defaultConfig.fileDeleteDelayMs, directory);
-        continue;
-      }
-      if (kind === 'stray') {
-        this.logger.warn('a stray partition is left alone', { path });
-        continue;
-      }
-      const key = topicPartitionKey(topicPartition);
-      const log = this.open(directory.state, {
-        directory: path,
-        topicPartition,
-        isFuture: kind === 'future',
-        config: this.configOf(topicPartition.topic),
-        hadCleanShutdown: directory.hadCleanShutdown,
-        recoveryPoint: recoveryPoints.get(key) ?? 0,
-        logStartOffset: logStartOffsets.get(key) ?? 0,
-      });
-      log.updateHighWatermark(highWatermarks.get(key) ?? 0);
-      this.register(directory, log);
-      if (++loaded % LOGS_PER_TURN === 0) await this.nextTurn();
-    }
-    this.logger.info('logs loaded', {
-      logDir: directory.path,
-      logs: loaded,
-      cleanShutdown: directory.hadCleanShutdown,
-      ms: Math.round(this.runtime.clock.monotonicMs() - startedMs),
-    });
-  }
-
-  private nextTurn(): Promise<void> {
-    return new Promise(resolve => this.runtime.timers.soon(resolve));
-  }
-
-  private open(state: LogDirectoryState, options: LoadOptions): UnifiedLog {
-    return new UnifiedLog(this.environment, state, loadLog(this.environment, options));
-  }
-
   private register(directory: LogDirectory, log: UnifiedLog): void {
-    const logs = log.isFuture ? this.futureLogs : this.logs;
-    const key = topicPartitionKey(log.topicPartition);
     directory.partitions++;
-    if (logs.has(key)) this.duplicates.push(log);
-    else logs.set(key, log);
+    this.registry.add(log);
   }
 
   /**
@@ -232,14 +146,12 @@ export class LogManager {
    * The others get `-stray` names. Called before the first replica is opened.
    */
   setDuplicatesAside(topicIdOf: (topic: string) => Uuid | undefined): void {
-    for (const duplicate of this.duplicates.splice(0)) {
-      const logs = duplicate.isFuture ? this.futureLogs : this.logs;
-      const key = topicPartitionKey(duplicate.topicPartition);
-      const first = logs.get(key);
+    for (const duplicate of this.registry.takeDuplicates()) {
+      const first = this.registry.get(duplicate.topicPartition, duplicate.isFuture);
       const topicId = topicIdOf(duplicate.topicPartition.topic);
       const isBetter = first === undefined || isBetterCopy(duplicate, first, topicId);
       const [kept, other] = isBetter ? [duplicate, first] : [first, duplicate];
-      logs.set(key, kept);
+      this.registry.set(kept);
       if (other === undefined) continue;
       const path = other.directory;
       this.retire(other, true);
@@ -258,15 +170,15 @@ export class LogManager {
   // Logs.
 
   get allLogs(): Iterable<UnifiedLog> {
-    return this.logs.values();
+    return this.registry.current;
   }
 
   get logCount(): number {
-    return this.logs.size;
+    return this.registry.size;
   }
 
   getLog(topicPartition: TopicPartition, isFuture = false): UnifiedLog | undefined {
-    return (isFuture ? this.futureLogs : this.logs).get(topicPartitionKey(topicPartition));
+    return this.registry.get(topicPartition, isFuture);
   }
 
   /**
@@ -285,18 +197,18 @@ export class LogManager {
       if (topicId !== undefined) existing.assignTopicId(topicId);
       return existing;
     }
-    const directory = this.place(logDir);
+    const directory = this.directories.place(logDir);
     const { disk } = this.runtime;
     const path = `${directory.path}/${logDirectoryName(topicPartition)}`;
     try {
-      if (directory.checkpointsAreStale) this.writeCheckpoints(directory);
+      if (directory.checkpointsAreStale) this.directories.writeCheckpoints(directory);
       const isNew = disk.statSync(path) === undefined;
       if (isNew) {
         disk.makeDirectorySync(path);
         directory.state.needsSync = true;
         if (topicId !== undefined) writeTopicId(disk, path, topicId);
       }
-      const log = this.open(directory.state, {
+      const loaded = loadLog(this.environment, {
         directory: path,
         topicPartition,
         isFuture: false,
@@ -307,31 +219,13 @@ export class LogManager {
         isNew,
         topicId: isNew ? topicId : undefined,
       });
+      const log = new UnifiedLog(this.environment, directory.state, loaded);
       if (!isNew && topicId !== undefined) log.assignTopicId(topicId);
       this.register(directory, log);
       return log;
     } catch (error) {
-      throw this.storageError(directory, error);
+      throw directory.state.storageError(error);
     }
-  }
-
-  private place(logDir: string | undefined): LogDirectory {
-    let best: LogDirectory | undefined;
-    for (const directory of this.directories) {
-      if (directory.state.isOffline || (logDir !== undefined && directory.path !== logDir)) continue;
-      if (best === undefined || directory.partitions < best.partitions) best = directory;
-    }
-    if (best === undefined) throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, 'no log directory is online');
-    return best;
-  }
-
-  private storageError(directory: LogDirectory, error: unknown): unknown {
-    if (!(error instanceof Error) || typeof (error as { code?: unknown }).code !== 'string') return error;
-    directory.state.fail(error);
-    return new KafkaError(
-      Errors.KAFKA_STORAGE_ERROR,
-      `log directory ${directory.path} failed: ${error.message}`,
-    );
   }
 
   /**
@@ -339,17 +233,15 @@ export class LogManager {
    * `file.delete.delay.ms`. With `stray` it gets a `-stray` name and stays for somebody to look at.
    */
   asyncDelete(topicPartition: TopicPartition, options: { stray?: boolean; isFuture?: boolean } = {}): void {
-    const logs = options.isFuture === true ? this.futureLogs : this.logs;
-    const key = topicPartitionKey(topicPartition);
-    const log = logs.get(key);
+    const log = this.registry.get(topicPartition, options.isFuture);
     if (log === undefined) return;
-    logs.delete(key);
+    this.registry.remove(log);
     this.retire(log, options.stray === true);
   }
 
   private retire(log: UnifiedLog, stray: boolean): void {
     const { topicPartition } = log;
-    const directory = this.directories.find(one => one.path === log.logDirectory);
+    const directory = this.directories.find(log.logDirectory);
     if (directory === undefined || directory.state.isOffline) return;
     directory.partitions--;
     const uniqueId = this.runtime.random.bytes(16).toString('hex');
@@ -363,36 +255,34 @@ export class LogManager {
     if (directory.checkpointsAreStale || !directory.checkpointsName(topicPartition)) return;
     directory.checkpointsAreStale = true;
     this.runtime.timers.soon(() => {
-      if (directory.checkpointsAreStale && !this.stopped)
-        this.guarded(directory, () => this.writeCheckpoints(directory));
+      if (!directory.checkpointsAreStale || this.stopped) return;
+      this.directories.guarded(directory, () => this.directories.writeCheckpoints(directory));
     });
   }
 
   private removeLater(path: string, delayMs: number, directory: LogDirectory): void {
-    this.after(Math.min(delayMs, 0x7fff_ffff), () => {
+    this.scheduler.after(delayMs, () => {
       if (directory.state.isOffline) return;
       this.runtime.disk.removeTree(path).catch((error: Error) => directory.state.fail(error));
     });
   }
 
   updateTopicConfig(topic: string, config: LogConfig): void {
-    for (const logs of [this.logs, this.futureLogs]) {
-      for (const log of logs.values()) if (log.topicPartition.topic === topic) log.updateConfig(config);
-    }
+    for (const log of this.registry.ofTopic(topic)) log.updateConfig(config);
   }
 
   // Log directories.
 
   get onlineLogDirs(): string[] {
-    return this.directories.filter(directory => !directory.state.isOffline).map(directory => directory.path);
+    return this.directories.online.map(directory => directory.path);
   }
 
   get hasOfflineLogDirs(): boolean {
-    return this.directories.some(directory => directory.state.isOffline);
+    return this.directories.hasOffline;
   }
 
   isOffline(logDir: string): boolean {
-    return this.directories.find(directory => directory.path === logDir)?.state.isOffline ?? false;
+    return this.directories.find(logDir)?.state.isOffline ?? false;
   }
 
   directoryIdOf(logDir: string): Uuid | undefined {
@@ -401,126 +291,50 @@ export class LogManager {
 
   /** The broker epoch that all clean-shutdown markers name; -1 if one is missing or they differ. */
   get previousBrokerEpoch(): BrokerEpoch {
-    const [first, ...others] = this.directories;
-    if (first === undefined || this.directories.some(directory => directory.state.isOffline)) return -1;
-    const epoch = first.cleanShutdownBrokerEpoch;
-    return others.every(directory => directory.cleanShutdownBrokerEpoch === epoch) ? epoch : -1;
-  }
-
-  private onFailure(directory: LogDirectory, error: Error): void {
-    this.logger.error('a log directory is offline', { logDir: directory.path, error });
-    for (const log of this.logsOf(directory)) log.markOffline();
-    for (const log of this.futureLogs.values()) if (log.logDirectory === directory.path) log.markOffline();
-    this.options.onLogDirFailure?.(directory.path, error, this.onlineLogDirs.length);
+    return this.directories.previousBrokerEpoch;
   }
 
   describeLogDirs(): LogDirDescription[] {
-    return this.directories.map(directory => {
-      const { path, state } = directory;
-      const directoryId = this.directoryIdOf(path);
-      const offline = {
-        logDir: path,
-        directoryId,
-        errorCode: Errors.KAFKA_STORAGE_ERROR,
-        totalBytes: -1,
-        usableBytes: -1,
-        logs: [],
-      };
-      if (state.isOffline) return offline;
-      try {
-        const { totalBytes, usableBytes } = this.runtime.disk.spaceSync(path);
-        const logs = [...this.logs.values(), ...this.futureLogs.values()].filter(
-          log => log.logDirectory === path,
-        );
-        return {
-          logDir: path,
-          directoryId,
-          errorCode: Errors.NONE,
-          totalBytes,
-          usableBytes,
-          logs: logs.map(log => this.describe(log)),
-        };
-      } catch (error) {
-        state.fail(error as Error);
-        return offline;
-      }
-    });
-  }
-
-  private describe(log: UnifiedLog): LogDescription {
-    const { topicPartition, isFuture, sizeInBytes } = log;
-    const end: Offset = isFuture ? (this.getLog(topicPartition)?.logEndOffset ?? 0) : log.highWatermark;
-    return { topicPartition, sizeInBytes, offsetLag: log.lagTo(end), isFuture };
-  }
-
-  private logsOf(directory: LogDirectory): UnifiedLog[] {
-    return [...this.logs.values(), ...this.duplicates].filter(log => log.logDirectory === directory.path);
+    const { disk } = this.runtime;
+    return this.directories.all.map(directory =>
+      describeLogDir(disk, directory, this.directoryIdOf(directory.path), this.registry),
+    );
   }
 
   // Periodic work.
 
-  private after(delayMs: number, callback: () => void): void {
-    const timer = this.runtime.timers.after(delayMs, () => {
-      this.timers.delete(timer);
-      callback();
-    });
-    this.timers.add(timer);
-  }
-
-  private every(periodMs: number | undefined, work: () => void): void {
-    if (periodMs === undefined || periodMs > 0x7fff_ffff) return;
-    this.after(periodMs, () => {
-      if (this.stopped) return;
-      work();
-      this.every(periodMs, work);
-    });
-  }
-
   private schedulePeriodicWork(): void {
-    const { options } = this;
-    this.every(options.flushSchedulerIntervalMs, () => void this.flushDirtyLogs());
-    this.every(options.flushOffsetCheckpointMs ?? 60_000, () => this.checkpoint('writeRecoveryPoints'));
-    this.every(options.flushStartOffsetCheckpointMs ?? 60_000, () => this.checkpoint('writeLogStartOffsets'));
-    this.every(options.highWatermarkCheckpointMs ?? 5_000, () => this.checkpoint('writeHighWatermarks'));
-    this.every(options.retentionCheckMs ?? 300_000, () => void this.cleanupLogs());
-    this.every(options.producerIdExpirationCheckMs ?? 600_000, () => {
+    const { directories, options, scheduler } = this;
+    scheduler.every(options.flushSchedulerIntervalMs, () => void this.flushDirtyLogs());
+    scheduler.every(options.flushOffsetCheckpointMs ?? 60_000, () =>
+      directories.checkpoint('writeRecoveryPoints'),
+    );
+    scheduler.every(options.flushStartOffsetCheckpointMs ?? 60_000, () =>
+      directories.checkpoint('writeLogStartOffsets'),
+    );
+    scheduler.every(options.highWatermarkCheckpointMs ?? 5_000, () =>
+      directories.checkpoint('writeHighWatermarks'),
+    );
+    scheduler.every(options.retentionCheckMs ?? 300_000, () => void this.cleanupLogs());
+    scheduler.every(options.producerIdExpirationCheckMs ?? 600_000, () => {
       const nowMs = this.runtime.clock.wallMs();
-      for (const log of this.logs.values()) log.removeExpiredProducers(nowMs);
+      for (const log of this.registry.current) log.removeExpiredProducers(nowMs);
     });
-  }
-
-  private guarded(directory: LogDirectory, work: () => void): void {
-    if (directory.state.isOffline) return;
-    try {
-      work();
-    } catch (error) {
-      const translated = this.storageError(directory, error);
-      if (!(translated instanceof KafkaError)) throw error;
-    }
-  }
-
-  private checkpoint(kind: 'writeRecoveryPoints' | 'writeLogStartOffsets' | 'writeHighWatermarks'): void {
-    for (const directory of this.directories)
-      this.guarded(directory, () => directory[kind](this.logsOf(directory)));
   }
 
   /** Writes the high watermarks now, as before a controlled stop. */
   checkpointHighWatermarks(): void {
-    this.checkpoint('writeHighWatermarks');
+    this.directories.checkpoint('writeHighWatermarks');
   }
 
   /** Writes the log start offsets now, so that a DeleteRecords that was answered outlives the process. */
   checkpointStartOffsets(): void {
-    this.checkpoint('writeLogStartOffsets');
-  }
-
-  private writeCheckpoints(directory: LogDirectory): void {
-    directory.writeCheckpoints(this.logsOf(directory));
+    this.directories.checkpoint('writeLogStartOffsets');
   }
 
   /** flush.ms: fsyncs the logs that have waited long enough. */
   async flushDirtyLogs(): Promise<void> {
-    for (const log of [...this.logs.values()]) {
+    for (const log of [...this.registry.current]) {
       if (this.stopped) return;
       const waitedMs = this.runtime.clock.monotonicMs() - log.lastFlushTimeMs;
       if (log.isOffline || !log.isDirty || waitedMs < log.config.flushMs) continue;
@@ -535,9 +349,9 @@ export class LogManager {
   async cleanupLogs(): Promise<number> {
     let deleted = 0;
     let seen = 0;
-    for (const log of [...this.logs.values()]) {
+    for (const log of [...this.registry.current]) {
       if (this.stopped) break;
-      if (++seen % LOGS_PER_TURN === 0) await this.nextTurn();
+      if (++seen % LOGS_PER_TURN === 0) await new Promise<void>(resolve => this.runtime.timers.soon(resolve));
       if (log.isOffline || this.getLog(log.topicPartition) !== log) continue;
       try {
         deleted += log.deleteOldSegments();
@@ -557,20 +371,15 @@ export class LogManager {
   async shutdown(brokerEpoch: BrokerEpoch = -1): Promise<void> {
     if (this.stopped) return;
     this.stopped = true;
-    for (const timer of this.timers) timer.cancel();
-    this.timers.clear();
-    for (const directory of this.directories) {
+    this.scheduler.shutdown();
+    for (const directory of this.directories.all) {
       if (directory.isLocked && !directory.state.isOffline) await this.closeDirectory(directory, brokerEpoch);
       directory.release();
     }
   }
 
   private async closeDirectory(directory: LogDirectory, brokerEpoch: BrokerEpoch): Promise<void> {
-    const logs = this.logsOf(directory);
-    const queue = [
-      ...logs,
-      ...[...this.futureLogs.values()].filter(log => log.logDirectory === directory.path),
-    ];
+    const queue = this.registry.allIn(directory.path);
     let failed = false;
     const worker = async (): Promise<void> => {
       for (let log = queue.pop(); log !== undefined; log = queue.pop()) {
@@ -582,9 +391,9 @@ export class LogManager {
     };
     await Promise.all(Array.from({ length: CLOSES_AT_ONCE }, worker));
     if (failed || !this.started || directory.state.isOffline) return;
-    this.guarded(directory, () => {
+    this.directories.guarded(directory, () => {
       if (directory.state.needsSync) this.runtime.disk.syncDirectorySync(directory.path);
-      directory.writeCheckpoints(logs);
+      this.directories.writeCheckpoints(directory);
       directory.writeCleanShutdownMarker(brokerEpoch);
     });
   }

@@ -57,6 +57,25 @@ export class LogReader {
     );
   }
 
+  /** Where `offset` lies: the batch's own place if it was appended lately, else one shortly before it. */
+  offsetMetadata(offset: Offset, logEndOffset: Offset): LogOffsetMetadata {
+    const { active } = this.segments;
+    if (offset >= logEndOffset) {
+      return { offset, segmentBaseOffset: active.baseOffset, relativePositionInSegment: active.writtenBytes };
+    }
+    const entry = this.tail.at(this.tail.find(offset));
+    if (entry !== undefined) {
+      return {
+        offset,
+        segmentBaseOffset: entry.segment.baseOffset,
+        relativePositionInSegment: entry.position,
+      };
+    }
+    const segment = this.segments.floor(offset) ?? active;
+    const position = segment.writtenBytes === 0 ? 0 : this.floorPosition(segment, offset);
+    return { offset, segmentBaseOffset: segment.baseOffset, relativePositionInSegment: position };
+  }
+
   private planCached(
     startOffset: Offset,
     maxBytes: number,
@@ -146,7 +165,7 @@ export class LogReader {
     try {
       return segment.floorPosition(offset);
     } catch (error) {
-      throw this.storageError(error);
+      throw this.directory.storageError(error);
     }
   }
 
@@ -301,17 +320,8 @@ export class LogReader {
     } catch (error) {
       if (segment.deleted)
         throw new KafkaError(Errors.OFFSET_OUT_OF_RANGE, 'the segment was deleted while it was read');
-      throw this.storageError(error);
+      throw this.directory.storageError(error);
     }
-  }
-
-  private storageError(error: unknown): KafkaError {
-    if (error instanceof KafkaError) return error;
-    this.directory.fail(error as Error);
-    return new KafkaError(
-      Errors.KAFKA_STORAGE_ERROR,
-      `reading ${this.directory.path} failed: ${(error as Error).message}`,
-    );
   }
 
   private corrupt(segment: LogSegment, position: number, reason: string): KafkaError {

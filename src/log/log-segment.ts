@@ -464,24 +464,19 @@ export class LogSegment {
   async flush(): Promise<void> {
     const target = this.writtenBytes;
     this.persistIndexes();
-    if (this.needsSync) {
-      const handle = this.log.pin();
-      try {
-        await handle.sync();
-      } finally {
-        this.log.unpin();
-      }
-      this.syncedBytes = Math.max(this.syncedBytes, Math.min(target, this.writtenBytes));
-    }
+    if (this.needsSync) await this.syncLog(target);
     await this.transactionIndex.index.sync();
   }
 
-  /** The directory has been renamed. */
-  relocate(directory: string): void {
-    for (const file of this.files) {
-      file.close();
-      file.relocate(`${directory}/${file.path.slice(file.path.lastIndexOf('/') + 1)}`);
+  /** fsyncs the .log, which held `bytes` before. */
+  async syncLog(bytes: number): Promise<void> {
+    const handle = this.log.pin();
+    try {
+      await handle.sync();
+    } finally {
+      this.log.unpin();
     }
+    this.syncedBytes = Math.max(this.syncedBytes, Math.min(bytes, this.writtenBytes));
   }
 
   closeFiles(): void {

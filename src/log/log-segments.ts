@@ -1,5 +1,24 @@
 import type { Offset } from '../base/int64.ts';
-import type { LogSegment } from './log-segment.ts';
+import type { LogConfig } from '../config/log-config.ts';
+import type { LogEnvironment } from './log-environment.ts';
+import { LogSegment, NEW_SEGMENT_FILES, type SegmentFiles } from './log-segment.ts';
+
+/** A segment of a log in `directory`: a new one, or that of `files`. */
+export function openSegment(
+  environment: LogEnvironment,
+  directory: string,
+  config: LogConfig,
+  baseOffset: Offset,
+  files: SegmentFiles = NEW_SEGMENT_FILES,
+): LogSegment {
+  const { clock, random } = environment.runtime;
+  const jitterMax = Math.min(config.segmentJitterMs, config.segmentMs, 2 ** 47);
+  const jitter = jitterMax >= 1 ? random.below(Math.floor(jitterMax)) : 0;
+  const segment = new LogSegment(environment, directory, baseOffset, files, clock.wallMs(), jitter);
+  // The name of the file is all that tells where an empty log goes on. Nothing is needed to tell that of offset 0.
+  if (!files.hasLog && baseOffset !== 0) segment.log.open();
+  return segment;
+}
 
 /** The segments of one log, by base offset. */
 export class LogSegments {

@@ -1,29 +1,29 @@
 import { MalformedError } from '../base/byte-reader.ts';
-import { add64, diff64, type LeaderEpoch, max64, type Offset, sub64, type Timestamp } from '../base/int64.ts';
-import { compress } from '../compression/codecs.ts';
-import { CompressionType, compressionTypeOf, isCompressionType } from '../compression/compression-type.ts';
-import type { LogConfig } from '../config/log-config.ts';
+import { add64, diff64, max64, type Timestamp } from '../base/int64.ts';
+import { CompressionType, isCompressionType } from '../compression/compression-type.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { LegacyMessage, legacyRecords, messagesOf } from '../record/message-set.ts';
 import { NO_TIMESTAMP, recordTimestamp, TimestampType } from '../record/record.ts';
 import {
   batchesOf,
   HEADER_SIZE_UP_TO_MAGIC,
   MAGIC_POSITION,
   MAGIC_V2,
-  RECORD_BATCH_OVERHEAD,
   RecordBatch,
 } from '../record/record-batch.ts';
-import {
-  RecordBatchBuilder,
-  type RecordBatchOptions,
-  writeBatchHeader,
-} from '../record/record-batch-builder.ts';
-import { RecordCursor } from '../record/record-cursor.ts';
+import type { RecordCursor } from '../record/record-cursor.ts';
 import { type RecordScan, scanRecords } from '../record/record-scan.ts';
-import { type RecordConditions, RecordErrors } from './record-errors.ts';
+import { recompressed, renumbered, targetCompression } from './batch-rewriter.ts';
+import { validateMessageSet } from './message-set-validator.ts';
+import { checkSize, corruptMessage, invalidRecord, RecordErrors } from './record-errors.ts';
+import { ValidatedAppend, type ValidationContext, type ValidationResult } from './validated-append.ts';
 
 export { type RecordError, RecordValidationError } from './record-errors.ts';
+export type {
+  AppendOrigin,
+  ValidationContext,
+  ValidationResult,
+  ValidatorConfig,
+} from './validated-append.ts';
 
 /*
  * How a log uses this:
@@ -37,72 +37,9 @@ export { type RecordError, RecordValidationError } from './record-errors.ts';
  * All three throw KafkaError; a RecordValidationError (record-errors.ts) names the records at fault.
  */
 
-export type AppendOrigin = 'client' | 'coordinator' | 'raftLeader' | 'replication';
-
-export type ValidatorConfig = Pick<
-  LogConfig,
-  | 'maxMessageBytes'
-  | 'cleanupPolicy'
-  | 'compressionType'
-  | 'compressionGzipLevel'
-  | 'compressionLz4Level'
-  | 'compressionZstdLevel'
-  | 'messageTimestampType'
-  | 'messageTimestampBeforeMaxMs'
-  | 'messageTimestampAfterMaxMs'
->;
-
-export interface ValidationContext {
-  readonly origin: Exclude<AppendOrigin, 'replication'>;
-  /** What the first record gets. */
-  readonly firstOffset: Offset;
-  readonly leaderEpoch: LeaderEpoch;
-  readonly nowMs: Timestamp;
-  readonly config: ValidatorConfig;
-  /** What the records of one batch may take after decompression, in bytes. Default: {@link decompressedBytesMax}. */
-  readonly maxDecompressedBytes?: number;
-}
-
-export interface ValidationResult {
-  /** v2 batches, ready for the log. */
-  readonly records: Buffer;
-  readonly firstOffset: Offset;
-  /** Inclusive; `firstOffset` - 1 if there were no records. */
-  readonly lastOffset: Offset;
-  readonly recordCount: number;
-  /** Of all batches; -1 if no record has a timestamp. */
-  readonly maxTimestamp: Timestamp;
-  /** The last offset of the batch that has `maxTimestamp`, as a time index keeps it; -1 without a timestamp. */
-  readonly offsetOfMaxTimestamp: Offset;
-  /** -1 under CreateTime. */
-  readonly logAppendTime: Timestamp;
-  /** The records were rewritten (another codec, an old format, wrong offset deltas) into a new buffer. */
-  readonly rewritten: boolean;
-  /** Records that came in an old format and now have the current one. */
-  readonly convertedRecordCount: number;
-}
-
-const DECOMPRESSED_BYTES_MIN = 16 * 1024 * 1024;
-const DECOMPRESSED_RATIO = 16;
-
-/**
- * What the records of one batch may take after decompression: 16 times what the batch may take, and 16 MiB at least.
- * Kafka has no such limit, and 2 KB of zstd can hold 64 MiB. Decompression runs on the event loop, where 16 MiB take
- * about 50 ms.
- */
-function decompressedBytesMax({ maxDecompressedBytes, config }: ValidationContext): number {
-  return (
-    maxDecompressedBytes ?? Math.max(DECOMPRESSED_BYTES_MIN, DECOMPRESSED_RATIO * config.maxMessageBytes)
-  );
-}
-
 /** The first API version that sends v2 batches, and the first that may send zstd. */
 const PRODUCE_V2_RECORDS_VERSION = 3;
 const PRODUCE_ZSTD_VERSION = 7;
-
-function invalidRecord(message: string): KafkaError {
-  return new KafkaError(Errors.INVALID_RECORD, message);
-}
 
 /**
  * What a Produce request of `apiVersion` may carry for one partition: from v3 on exactly one batch of the format v2,
@@ -147,59 +84,6 @@ function batchAt(records: Buffer, position: number): RecordBatch | undefined {
   }
 }
 
-function corruptMessage(error: unknown): unknown {
-  return error instanceof MalformedError ? new KafkaError(Errors.CORRUPT_MESSAGE, error.message) : error;
-}
-
-/** What is found out while the batches of one append are looked at, one after the other. */
-class Append {
-  readonly context: ValidationContext;
-  readonly topicTimestampType: TimestampType;
-  nextOffset: Offset;
-  recordCount = 0;
-  maxTimestamp: Timestamp = NO_TIMESTAMP;
-  offsetOfMaxTimestamp: Offset = -1;
-
-  constructor(context: ValidationContext) {
-    this.context = context;
-    this.topicTimestampType =
-      context.config.messageTimestampType === 'LogAppendTime'
-        ? TimestampType.LOG_APPEND_TIME
-        : TimestampType.CREATE_TIME;
-    this.nextOffset = context.firstOffset;
-  }
-
-  get conditions(): RecordConditions {
-    const { nowMs, config } = this.context;
-    return { nowMs, config, topicTimestampType: this.topicTimestampType };
-  }
-
-  /** Takes note of a batch that has got its offsets. */
-  add(count: number, lastOffset: Offset, maxTimestamp: Timestamp): void {
-    this.recordCount += count;
-    this.nextOffset = add64(lastOffset, 1);
-    if (maxTimestamp > this.maxTimestamp) {
-      this.maxTimestamp = maxTimestamp;
-      this.offsetOfMaxTimestamp = lastOffset;
-    }
-  }
-
-  result(records: Buffer, rewritten: boolean, convertedRecordCount: number): ValidationResult {
-    const { firstOffset, nowMs } = this.context;
-    return {
-      records,
-      firstOffset,
-      lastOffset: sub64(this.nextOffset, 1),
-      recordCount: this.recordCount,
-      maxTimestamp: this.maxTimestamp,
-      offsetOfMaxTimestamp: this.offsetOfMaxTimestamp,
-      logAppendTime: this.topicTimestampType === TimestampType.LOG_APPEND_TIME ? nowMs : NO_TIMESTAMP,
-      rewritten,
-      convertedRecordCount,
-    };
-  }
-}
-
 /**
  * Checks what a leader is asked to append, and gives it offsets: in place where the records stay as they are, which
  * is the usual case. Throws `KafkaError`, as Kafka's validator does; nothing is appended then:
@@ -213,7 +97,7 @@ class Append {
  *     INVALID_TIMESTAMP    (per record) too far from the clock, or a producer that sets LogAppendTime
  */
 export function validateAndAssignOffsets(records: Buffer, context: ValidationContext): ValidationResult {
-  const append = new Append(context);
+  const append = new ValidatedAppend(context);
   try {
     if (records.length < HEADER_SIZE_UP_TO_MAGIC) return append.result(records.subarray(0, 0), false, 0);
     const magic = records.readInt8(MAGIC_POSITION);
@@ -223,7 +107,7 @@ export function validateAndAssignOffsets(records: Buffer, context: ValidationCon
   }
 }
 
-function validateBatches(records: Buffer, append: Append): ValidationResult {
+function validateBatches(records: Buffer, append: ValidatedAppend): ValidationResult {
   const { context } = append;
   const first = RecordBatch.at(records, 0);
   if (first === undefined) return append.result(records.subarray(0, 0), false, 0);
@@ -293,26 +177,17 @@ function checkBatch(batch: RecordBatch, { origin, config, leaderEpoch }: Validat
   if (isTransactional && !hasProducerId) throw invalidRecord('a transactional batch has no producer id');
 }
 
-function checkSize(sizeInBytes: number, maxMessageBytes: number): void {
-  if (sizeInBytes > maxMessageBytes) {
-    throw new KafkaError(
-      Errors.MESSAGE_TOO_LARGE,
-      `a record batch takes ${sizeInBytes} bytes, the topic allows ${maxMessageBytes} (max.message.bytes)`,
-    );
-  }
-}
-
 /**
  * Checks the records of a batch whose header is right and gives it offsets. Returns the batch that takes its place,
  * or `undefined` where it could stay.
  */
-function validateBatch(batch: RecordBatch, append: Append): Buffer | undefined {
+function validateBatch(batch: RecordBatch, append: ValidatedAppend): Buffer | undefined {
   const { context, topicTimestampType } = append;
   const { count, compressionType } = batch;
   let plainRecords: Buffer;
   let look: RecordsLook;
   try {
-    const cursor = batch.cursor(decompressedBytesMax(context));
+    const cursor = batch.cursor(append.maxDecompressedBytes);
     plainRecords = cursor.buffer.subarray(cursor.position, cursor.end);
     look = lookAtRecords(batch, cursor, append);
   } catch (error) {
@@ -335,112 +210,6 @@ function validateBatch(batch: RecordBatch, append: Append): Buffer | undefined {
   return replacement;
 }
 
-/** The codec that the topic wants. Control records are never compressed. */
-function targetCompression(
-  config: ValidatorConfig,
-  source: CompressionType,
-  isControl: boolean,
-): CompressionType {
-  if (isControl || config.compressionType === 'producer') return source;
-  if (config.compressionType === 'uncompressed') return CompressionType.NONE;
-  return compressionTypeOf(config.compressionType) ?? source;
-}
-
-function targetLevel(config: ValidatorConfig, target: CompressionType): number | undefined {
-  if (target === CompressionType.GZIP) return config.compressionGzipLevel;
-  if (target === CompressionType.LZ4) return config.compressionLz4Level;
-  if (target === CompressionType.ZSTD) return config.compressionZstdLevel;
-  return undefined;
-}
-
-/** The header fields that a batch written here takes from the append, and from the batch it replaces. */
-function batchOptions(
-  append: Append,
-  compression: CompressionType,
-  source?: RecordBatch,
-): RecordBatchOptions {
-  const { context, nextOffset, topicTimestampType } = append;
-  const options: RecordBatchOptions = {
-    baseOffset: nextOffset,
-    compression,
-    compressionLevel: targetLevel(context.config, compression),
-    timestampType: topicTimestampType,
-    logAppendTime: context.nowMs,
-    partitionLeaderEpoch: context.leaderEpoch,
-  };
-  if (source === undefined) return options;
-  const { producerId, producerEpoch, baseSequence, isTransactional, isControlBatch } = source;
-  return { ...options, producerId, producerEpoch, baseSequence, isTransactional, isControlBatch };
-}
-
-/** The batch under another codec. The records themselves stay as they are, byte for byte. */
-function recompressed(
-  batch: RecordBatch,
-  plainRecords: Buffer,
-  append: Append,
-  compression: CompressionType,
-  maxTimestamp: Timestamp,
-): Buffer {
-  const { config } = append.context;
-  const records = compress(compression, plainRecords, targetLevel(config, compression));
-  checkSize(RECORD_BATCH_OVERHEAD + records.length, config.maxMessageBytes);
-  const buffer = Buffer.allocUnsafeSlow(RECORD_BATCH_OVERHEAD + records.length);
-  records.copy(buffer, RECORD_BATCH_OVERHEAD);
-  const { lastOffsetDelta, baseTimestamp, count } = batch;
-  writeBatchHeader(buffer, {
-    ...batchOptions(append, compression, batch),
-    lastOffsetDelta,
-    baseTimestamp,
-    maxTimestamp,
-    count,
-  });
-  return buffer;
-}
-
-/**
- * The batch with the offset deltas 0, 1, 2, ... Kafka does so for compressed batches and keeps others with whatever
- * deltas they have; here a log never holds records whose offsets are not those that were acknowledged.
- */
-function renumbered(
-  batch: RecordBatch,
-  plainRecords: Buffer,
-  append: Append,
-  compression: CompressionType,
-): Buffer {
-  checkRewrittenCount(batch.count);
-  const { baseTimestamp } = batch;
-  const fixedTimestamp =
-    batch.timestampType === TimestampType.LOG_APPEND_TIME ? batch.maxTimestamp : undefined;
-  const builder = new RecordBatchBuilder(batchOptions(append, compression, batch), plainRecords.length + 512);
-  for (const cursor = new RecordCursor(plainRecords); !cursor.done; ) {
-    cursor.next();
-    builder.append({
-      timestamp: fixedTimestamp ?? recordTimestamp(baseTimestamp, cursor.timestampDelta),
-      key: cursor.key(),
-      value: cursor.value(),
-      headers: cursor.headers(),
-    });
-  }
-  return built(builder, append);
-}
-
-function built(builder: RecordBatchBuilder, append: Append): Buffer {
-  const batch = builder.build();
-  checkSize(batch.length, append.context.config.maxMessageBytes);
-  return batch;
-}
-
-/** To write records anew takes about a microsecond each, and nothing may hold the event loop for long. */
-const REWRITTEN_RECORDS_MAX = 100_000;
-
-function checkRewrittenCount(count: number): void {
-  if (count > REWRITTEN_RECORDS_MAX) {
-    throw invalidRecord(
-      `a batch to be written anew holds ${count} records, more than ${REWRITTEN_RECORDS_MAX}`,
-    );
-  }
-}
-
 interface RecordsLook {
   /** -1 if no record has one. */
   readonly maxTimestamp: Timestamp;
@@ -448,7 +217,7 @@ interface RecordsLook {
   readonly sequential: boolean;
 }
 
-function lookAtRecords(batch: RecordBatch, cursor: RecordCursor, append: Append): RecordsLook {
+function lookAtRecords(batch: RecordBatch, cursor: RecordCursor, append: ValidatedAppend): RecordsLook {
   const { config, nowMs } = append.context;
   const scan: RecordScan = { maxTimestampDelta: 0, minTimestampDelta: 0, nullKeys: false };
   // A batch under LogAppendTime is the rare case of a producer that sets what only a broker may set.
@@ -473,7 +242,7 @@ function lookAtRecords(batch: RecordBatch, cursor: RecordCursor, append: Append)
 }
 
 /** The careful way: names every record at fault. */
-function walkRecords(batch: RecordBatch, cursor: RecordCursor, append: Append): RecordsLook {
+function walkRecords(batch: RecordBatch, cursor: RecordCursor, append: ValidatedAppend): RecordsLook {
   const { count, baseTimestamp } = batch;
   const errors = new RecordErrors(append.conditions, batch.timestampType);
   const logAppendTime =
@@ -491,65 +260,4 @@ function walkRecords(batch: RecordBatch, cursor: RecordCursor, append: Append): 
   if (!cursor.done) throw new MalformedError(`a batch declares ${count} records and holds more`);
   errors.throwIfAny();
   return { maxTimestamp, sequential };
-}
-
-/** Messages of the formats v0 and v1 are stored as one v2 batch. */
-function validateMessageSet(records: Buffer, append: Append): ValidationResult {
-  const { context, topicTimestampType } = append;
-  const first = LegacyMessage.at(records, 0);
-  if (first === undefined) return append.result(records.subarray(0, 0), false, 0);
-  const source = checkMessages(records, first, context.config.maxMessageBytes);
-  const builder = new RecordBatchBuilder(
-    batchOptions(append, targetCompression(context.config, source, false)),
-    Math.min(records.length, context.config.maxMessageBytes) + 512,
-  );
-  const errors = new RecordErrors(append.conditions, first.timestampType);
-  let maxTimestamp: Timestamp = NO_TIMESTAMP;
-  try {
-    for (const message of messagesOf(records)) {
-      for (const record of legacyRecords(message, decompressedBytesMax(context))) {
-        checkRewrittenCount(builder.count + 1);
-        // a message that is not compressed counts as a batch of its own
-        errors.check(message.isCompressed ? builder.count : 0, record.key === null, record.timestamp);
-        if (record.timestamp > maxTimestamp) maxTimestamp = record.timestamp;
-        builder.append({ timestamp: record.timestamp, key: record.key, value: record.value });
-      }
-      errors.throwIfAny();
-    }
-  } catch (error) {
-    throw error instanceof MalformedError ? invalidRecord(error.message) : error;
-  }
-  const { count } = builder;
-  const batch = built(builder, append);
-  const logAppendTime = topicTimestampType === TimestampType.LOG_APPEND_TIME;
-  append.add(count, add64(append.nextOffset, count - 1), logAppendTime ? context.nowMs : maxTimestamp);
-  return append.result(batch, true, count);
-}
-
-/** Sizes, checksums, and that a compressed message is the only one. Returns its codec, or none. */
-function checkMessages(records: Buffer, first: LegacyMessage, maxMessageBytes: number): CompressionType {
-  const { magic } = first;
-  let codec: CompressionType = CompressionType.NONE;
-  let count = 0;
-  let position = 0;
-  for (;;) {
-    if (
-      position + HEADER_SIZE_UP_TO_MAGIC <= records.length &&
-      records.readInt8(position + MAGIC_POSITION) === MAGIC_V2
-    ) {
-      throw invalidRecord(`a v2 batch follows a message of the format v${magic}`);
-    }
-    const message = LegacyMessage.at(records, position);
-    if (message === undefined) break;
-    checkSize(message.sizeInBytes, maxMessageBytes);
-    if (!message.isValid()) throw new KafkaError(Errors.CORRUPT_MESSAGE, 'a message has a wrong checksum');
-    if (message.magic !== magic)
-      throw invalidRecord(`a message of the format v${message.magic} follows one of v${magic}`);
-    if (message.isCompressed) codec = message.compressionType;
-    position = message.end;
-    count++;
-  }
-  if (codec !== CompressionType.NONE && count > 1)
-    throw invalidRecord('a compressed message is not the only one of its set');
-  return codec;
 }

@@ -5,6 +5,19 @@ import type { LogAppendInfo, WrittenCallback } from './log-append-info.ts';
 import type { LogSegment } from './log-segment.ts';
 import { type BatchMetadata, firstOffsetOf } from './producer-state-entry.ts';
 
+/** Whole batches with their offsets, ready for one segment. */
+export interface AppendedRecords {
+  readonly records: Buffer;
+  readonly firstOffset: Offset;
+  /** Inclusive; `firstOffset` - 1 if there were no records. */
+  readonly lastOffset: Offset;
+  readonly recordCount: number;
+  /** Of all batches; -1 if no record has a timestamp. */
+  readonly maxTimestamp: Timestamp;
+  /** -1 under CreateTime. */
+  readonly logAppendTime: Timestamp;
+}
+
 /** An append on its way to the disk. */
 export class PendingAppend implements LogAppendInfo {
   readonly firstOffset: Offset;
@@ -49,6 +62,32 @@ export class PendingAppend implements LogAppendInfo {
     this.position = fields.position;
     this.validBytes = fields.validBytes;
     this.records = fields.records;
+  }
+
+  /** Of batches that `segment` has staged at `position`. */
+  static staged(
+    append: AppendedRecords,
+    leaderEpoch: LeaderEpoch,
+    logStartOffset: Offset,
+    segment: LogSegment,
+    position: number,
+  ): PendingAppend {
+    const { records, firstOffset, lastOffset, maxTimestamp, logAppendTime, recordCount } = append;
+    return new PendingAppend({
+      firstOffset,
+      lastOffset,
+      endOffset: add64(lastOffset, 1),
+      lastLeaderEpoch: leaderEpoch,
+      maxTimestamp,
+      logAppendTime,
+      logStartOffset,
+      recordCount,
+      validBytes: records.length,
+      duplicate: false,
+      segment,
+      position,
+      records,
+    });
   }
 
   /** Of a batch that was appended before, as `batch`. It settles when that one has: see the caller. */

@@ -31,7 +31,7 @@ interface TxnMetadata {
  * (S7).
  */
 export class ProducerStateManager {
-  private directory: string;
+  private readonly directory: string;
   private readonly disk: Disk;
   private readonly logger: Logger;
   private readonly expirationMs: number;
@@ -336,11 +336,6 @@ export class ProducerStateManager {
     if (slot < 0) return;
     this.disk.removeFileSync(this.snapshotPath(offset));
     this.snapshots.splice(slot, 1);
-  }
-
-  /** The directory has been renamed. */
-  relocate(directory: string): void {
-    this.directory = directory;
   }
 
   private snapshotPath(offset: Offset): string {

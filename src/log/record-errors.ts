@@ -1,3 +1,4 @@
+import { MalformedError } from '../base/byte-reader.ts';
 import { diff64, type Timestamp } from '../base/int64.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
@@ -87,6 +88,24 @@ export class RecordErrors {
       Errors.INVALID_RECORD,
       `${this.count} records were refused, among them ${samples.join('; ')}`,
       this.errors,
+    );
+  }
+}
+
+export function invalidRecord(message: string): KafkaError {
+  return new KafkaError(Errors.INVALID_RECORD, message);
+}
+
+/** CORRUPT_MESSAGE for bytes that are no batch; any other error as it is. */
+export function corruptMessage(error: unknown): unknown {
+  return error instanceof MalformedError ? new KafkaError(Errors.CORRUPT_MESSAGE, error.message) : error;
+}
+
+export function checkSize(sizeInBytes: number, maxMessageBytes: number): void {
+  if (sizeInBytes > maxMessageBytes) {
+    throw new KafkaError(
+      Errors.MESSAGE_TOO_LARGE,
+      `a record batch takes ${sizeInBytes} bytes, the topic allows ${maxMessageBytes} (max.message.bytes)`,
     );
   }
 }

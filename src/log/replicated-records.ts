@@ -3,6 +3,7 @@ import { diff64, type Int64, type LeaderEpoch, max64, type Offset, type Timestam
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { NO_TIMESTAMP } from '../record/record.ts';
 import { batchesOf, RecordBatch } from '../record/record-batch.ts';
+import type { AppendedRecords } from './pending-append.ts';
 
 export interface ReplicatedRecords {
   /** The whole batches at the start of what came; what follows them is the start of a batch that was cut off. */
@@ -11,16 +12,10 @@ export interface ReplicatedRecords {
 }
 
 /** Whole batches that go into one segment. */
-export interface ReplicatedRun {
-  readonly records: Buffer;
+export interface ReplicatedRun extends AppendedRecords {
   readonly batches: readonly RecordBatch[];
-  readonly firstOffset: Offset;
-  /** Inclusive. */
-  readonly lastOffset: Offset;
   /** Of the last batch. */
   readonly leaderEpoch: LeaderEpoch;
-  readonly maxTimestamp: Timestamp;
-  readonly recordCount: number;
 }
 
 /** Offsets in a segment's index are relative, in 31 bits. */
@@ -89,6 +84,8 @@ export function runsOf({ records, batches }: ReplicatedRecords, segmentBytes: nu
       lastOffset: last.lastOffset,
       leaderEpoch: last.partitionLeaderEpoch,
       maxTimestamp,
+      // The leader has given the time already.
+      logAppendTime: NO_TIMESTAMP,
       recordCount,
     });
     from = to;

@@ -5,7 +5,9 @@ import { decodeBatch, validBatches } from './raft-batch.ts';
 import { RecordsSnapshotReader } from './snapshot-file.ts';
 
 /** Bytes given to a listener at a time when it reads from the log. */
-const CATCH_UP_BYTES = 1024 * 1024;
+const CATCH_UP_BYTES = 256 * 1024;
+/** Records given to a listener at a time when they are still in memory: it acts on them in the same turn. */
+const RECORDS_PER_TURN = 500;
 
 /** Where one listener is. */
 export class ListenerContext {
@@ -52,6 +54,16 @@ export class ListenerContext {
     this.heardLeader = leader;
     this.listener.handleLeaderChange(leader);
   }
+}
+
+/** The first of `batches`, one at least, as many as a listener gets in one turn of the event loop. */
+export function forOneTurn(batches: readonly CommittedBatch[]): readonly CommittedBatch[] {
+  let records = 0;
+  const end = batches.findIndex(batch => {
+    records += batch.records.length;
+    return records > RECORDS_PER_TURN;
+  });
+  return end === -1 ? batches : batches.slice(0, Math.max(1, end));
 }
 
 /**

@@ -23,7 +23,7 @@ import { type ReplicaKey, sameReplica, type VoterSet } from './voter-set.ts';
  * | Candidate   | a majority refuses (after a backoff), or election timeout     | Prospective             |
  * | Candidate   | learns the leader of its epoch                                | Follower                |
  * | Leader      | no majority has fetched for 1.5 fetch timeouts, or is told to | Resigned                |
- * | Follower    | fetch timeout, as a voter                                     | Prospective             |
+ * | Follower    | fetch timeout, or nobody listens for its leader; as a voter   | Prospective             |
  * | Follower    | fetch timeout, as an observer                                 | Unattached              |
  * | Follower    | EndQuorumEpoch from its leader                                | Unattached, soon to run |
  * | Resigned    | election timeout, as a voter                                  | Prospective             |

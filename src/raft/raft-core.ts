@@ -90,6 +90,7 @@ export class RaftCore extends RaftReplica {
       case 'requestFailed':
         if (this.requests.complete(event.peer, event.correlationId)) {
           this.requests.pause(event.peer, this.now);
+          if (event.refused) this.onRefused(event.peer);
         }
         return;
       case 'append':
@@ -148,6 +149,16 @@ export class RaftCore extends RaftReplica {
         this.out.refused = this.upgradeVoters(event.voters, event.kraftVersion);
         return;
     }
+  }
+
+  /**
+   * A leader that served this follower and that nobody listens for any more has ended: the rest of the fetch timeout
+   * would be waited for in vain. Where only this node is told so, the others refuse their pre-votes.
+   */
+  private onRefused(peer: number): void {
+    const { state } = this;
+    if (state.name !== 'follower' || state.leaderId !== peer || !state.hasFetched) return;
+    state.fetchDeadlineMs = Math.min(state.fetchDeadlineMs, this.now + this.electionBackoff(0));
   }
 
   private receive(message: RaftMessage): void {

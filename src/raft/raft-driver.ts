@@ -6,7 +6,7 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { ControlRecord } from './control-record.ts';
 import { type FetchedPayload, fetchedEntries } from './fetched-entries.ts';
-import { ListenerContext, readCommitted } from './listener-context.ts';
+import { forOneTurn, ListenerContext, readCommitted } from './listener-context.ts';
 import type { LogEntry, VoterSetAtOffset } from './log-summary.ts';
 import { NO_ELECTION } from './quorum-state.ts';
 import type { QuorumStateStore } from './quorum-state-store.ts';
@@ -357,9 +357,12 @@ export class RaftDriver implements RaftClient {
     );
   }
 
-  /** The transport could not send a request, or its connection closed before the response. */
-  requestFailed(peer: number, correlationId: number): void {
-    this.dispatch({ type: 'requestFailed', peer, correlationId });
+  /**
+   * The transport could not send a request, or its connection closed before the response. `refused`: the peer's host
+   * says that nobody listens there.
+   */
+  requestFailed(peer: number, correlationId: number, refused = false): void {
+    this.dispatch({ type: 'requestFailed', peer, correlationId, refused });
   }
 
   async shutdown(): Promise<void> {
@@ -728,9 +731,8 @@ export class RaftDriver implements RaftClient {
       const from = context.nextOffset;
       const first = this.recent[0];
       if (first !== undefined && first.baseOffset <= from) {
-        context.deliver(
-          this.recent.filter(batch => batch.baseOffset >= from && batch.lastOffset < highWatermark),
-        );
+        const due = this.recent.filter(batch => batch.baseOffset >= from && batch.lastOffset < highWatermark);
+        context.deliver(forOneTurn(due));
       } else {
         const batches = readCommitted(this.log, from, highWatermark);
         if (Array.isArray(batches)) context.deliver(batches);

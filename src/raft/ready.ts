@@ -55,8 +55,13 @@ export type RaftEvent =
   /** Time has passed. */
   | { readonly type: 'tick' }
   | { readonly type: 'receive'; readonly message: RaftMessage }
-  /** A request to `peer` could not be sent, or its answer is not coming. */
-  | { readonly type: 'requestFailed'; readonly peer: number; readonly correlationId: number }
+  /** A request to `peer` could not be sent, or its answer is not coming. `refused`: nobody listens where it was. */
+  | {
+      readonly type: 'requestFailed';
+      readonly peer: number;
+      readonly correlationId: number;
+      readonly refused: boolean;
+    }
   /** Only while leading in `epoch`. */
   | { readonly type: 'append'; readonly epoch: LeaderEpoch; readonly batches: readonly AppendBatch[] }
   /** Everything below `endOffset` is on disk. `truncations` is that of the log when the flush began. */

@@ -4,7 +4,7 @@ import { Errors } from '../protocol/errors.ts';
 import type { Clock, Random } from '../runtime/runtime.ts';
 import { CONSUMER, type FetchPartition } from './fetch-params.ts';
 import { FetchTarget, type FetchTargetOwner, type TargetRead } from './fetch-target.ts';
-import type { PartitionProgress } from './partition.ts';
+import type { PartitionProgress } from './partition-waits.ts';
 import type { FetchSource } from './replica.ts';
 
 /**

@@ -1,7 +1,8 @@
 import type { Int64 } from '../base/int64.ts';
 import { Errors } from '../protocol/errors.ts';
 import type { FetchPartition, FetchPartitionResult } from './fetch-params.ts';
-import type { Partition, PartitionProgress, PartitionWatcher } from './partition.ts';
+import type { Partition } from './partition.ts';
+import type { PartitionProgress, PartitionWatcher } from './partition-waits.ts';
 
 /** Who wants to know that a target may have more to read. */
 export interface FetchTargetOwner {

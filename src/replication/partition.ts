@@ -3,8 +3,9 @@ import { add64, type BrokerEpoch, type LeaderEpoch, min64, type Offset } from '.
 import type { Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogAppendInfo } from '../log/log-append-info.ts';
+import type { LogOffsetsListener } from '../log/log-offsets-listener.ts';
 import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
-import type { AppendOptions, LogListener, UnifiedLog } from '../log/unified-log.ts';
+import type { AppendOptions, UnifiedLog } from '../log/unified-log.ts';
 import type { ClusterImage } from '../metadata/cluster-image.ts';
 import type { PartitionRegistration } from '../metadata/partition-registration.ts';
 import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
@@ -17,27 +18,8 @@ import {
   pendingExpandState,
   pendingShrinkState,
 } from './partition-state.ts';
+import { type HighWatermarkCallback, PartitionWaits, type PartitionWatcher } from './partition-waits.ts';
 import { type FollowerFetch, Replica } from './replica.ts';
-
-/**
- * What has changed about a partition. `logEnd`: followers find more in the leader's log. `highWatermark`: consumers may
- * read more. `role`: reading it as before fails, or gives other answers.
- */
-export type PartitionProgress = 'logEnd' | 'highWatermark' | 'role';
-
-/** Somebody who waits for records of partitions: a fetch that did not find enough. */
-export interface PartitionWatcher {
-  /** Called from inside an append or a change of metadata: it only takes note. */
-  onPartitionProgress(progress: PartitionProgress): void;
-}
-
-type HighWatermarkCallback = (error: KafkaError | undefined) => void;
-
-interface HighWatermarkWait {
-  /** The high watermark that is enough. */
-  readonly offset: Offset;
-  readonly callback: HighWatermarkCallback;
-}
 
 /** What all partitions of a broker share. */
 export interface PartitionContext {
@@ -66,7 +48,7 @@ export interface PartitionContext {
  *                   waits end with NOT_LEADER_OR_FOLLOWER or KAFKA_STORAGE_ERROR
  * ```
  */
-export class Partition implements LogListener {
+export class Partition implements LogOffsetsListener {
   readonly topicPartition: TopicPartition;
   readonly topicId: Uuid;
   private readonly context: PartitionContext;
@@ -79,11 +61,7 @@ export class Partition implements LogListener {
   private epochStartOffset: Offset | undefined;
   /** The log end offset that followers have been measured against. */
   private knownEndOffset: Offset = 0;
-  /** In the order of their offsets. */
-  private highWatermarkWaits: HighWatermarkWait[] = [];
-  private readonly followerWatchers = new Set<PartitionWatcher>();
-  private readonly watchers = new Set<PartitionWatcher>();
-  private readonly highWatermarkListeners = new Set<(offset: Offset) => void>();
+  private readonly waits = new PartitionWaits();
 
   constructor(
     topicPartition: TopicPartition,
@@ -211,7 +189,7 @@ export class Partition implements LogListener {
     if (!isSameState) this.state = committedState(registration.isr, partitionEpoch);
     this.updateReplicas(registration);
     if (isNewEpoch) {
-      this.failWaits(() => this.movedError());
+      this.waits.onRole(() => this.movedError());
       log.assignEpochStartOffset(leaderEpoch, log.stagedEndOffset);
       this.epochStartOffset = log.stagedEndOffset;
       this.knownEndOffset = log.logEndOffset;
@@ -238,7 +216,7 @@ export class Partition implements LogListener {
     this.epochStartOffset = undefined;
     this.replicas.clear();
     this.attach(log);
-    if (isNewEpoch) this.failWaits(() => this.movedError());
+    if (isNewEpoch) this.waits.onRole(() => this.movedError());
     return isNewEpoch;
   }
 
@@ -270,7 +248,7 @@ export class Partition implements LogListener {
   markOffline(error: KafkaError): void {
     this.offlineError = error;
     this.epochStartOffset = undefined;
-    this.failWaits(() => error);
+    this.waits.onRole(() => error);
   }
 
   /** The partition leaves this broker. */
@@ -279,7 +257,9 @@ export class Partition implements LogListener {
     this.offlineError = undefined;
     if (this.localLog !== undefined) this.localLog.listener = undefined;
     this.localLog = undefined;
-    this.failWaits(() => new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} has left this broker`));
+    this.waits.onRole(
+      () => new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} has left this broker`),
+    );
   }
 
   private movedError(): KafkaError {
@@ -327,14 +307,7 @@ export class Partition implements LogListener {
     else if (log === undefined || !this.isLeader || leaderEpoch !== this.current.leaderEpoch) {
       callback(this.movedError());
     } else if (log.highWatermark >= offset) callback(this.tooFewReplicas());
-    else {
-      // A batch sent twice waits for the offset of the first time, which may be below those of others.
-      const waits = this.highWatermarkWaits;
-      let at = waits.length;
-      while (at > 0 && waits[at - 1]!.offset > offset) at--;
-      if (at === waits.length) waits.push({ offset, callback });
-      else waits.splice(at, 0, { offset, callback });
-    }
+    else this.waits.awaitHighWatermark(offset, callback);
   }
 
   private tooFewReplicas(): KafkaError | undefined {
@@ -349,21 +322,20 @@ export class Partition implements LogListener {
 
   /** `isFollower`: it reads up to the end of the log, else up to the high watermark. */
   watch(watcher: PartitionWatcher, isFollower: boolean): void {
-    (isFollower ? this.followerWatchers : this.watchers).add(watcher);
+    this.waits.watch(watcher, isFollower);
   }
 
   unwatch(watcher: PartitionWatcher): void {
-    this.followerWatchers.delete(watcher);
-    this.watchers.delete(watcher);
+    this.waits.unwatch(watcher);
   }
 
   /** Calls `listener` at each change of the high watermark, until it is removed. */
   addHighWatermarkListener(listener: (offset: Offset) => void): void {
-    this.highWatermarkListeners.add(listener);
+    this.waits.addHighWatermarkListener(listener);
   }
 
   removeHighWatermarkListener(listener: (offset: Offset) => void): void {
-    this.highWatermarkListeners.delete(listener);
+    this.waits.removeHighWatermarkListener(listener);
   }
 
   onLogEndOffsetAdvanced(log: UnifiedLog): void {
@@ -371,33 +343,11 @@ export class Partition implements LogListener {
     for (const replica of this.replicas.values()) replica.onLeaderAppend(this.knownEndOffset);
     this.knownEndOffset = log.logEndOffset;
     this.maybeIncrementHighWatermark();
-    for (const watcher of this.followerWatchers) watcher.onPartitionProgress('logEnd');
+    this.waits.onLogEnd();
   }
 
-  onHighWatermarkUpdated(log: UnifiedLog): void {
-    const { highWatermark } = log;
-    const waits = this.highWatermarkWaits;
-    let done = 0;
-    while (done < waits.length && waits[done]!.offset <= highWatermark) done++;
-    if (done > 0) {
-      this.highWatermarkWaits = waits.slice(done);
-      const error = this.tooFewReplicas();
-      for (let i = 0; i < done; i++) waits[i]!.callback(error);
-    }
-    for (const watcher of this.watchers) watcher.onPartitionProgress('highWatermark');
-    for (const watcher of this.followerWatchers) watcher.onPartitionProgress('highWatermark');
-    for (const listener of this.highWatermarkListeners) listener(highWatermark);
-  }
-
-  private failWaits(makeError: () => KafkaError): void {
-    const waits = this.highWatermarkWaits;
-    if (waits.length > 0) {
-      this.highWatermarkWaits = [];
-      const error = makeError();
-      for (const wait of waits) wait.callback(error);
-    }
-    for (const watcher of this.watchers) watcher.onPartitionProgress('role');
-    for (const watcher of this.followerWatchers) watcher.onPartitionProgress('role');
+  onHighWatermarkUpdated({ highWatermark }: UnifiedLog): void {
+    this.waits.onHighWatermark(highWatermark, () => this.tooFewReplicas());
   }
 
   // Followers.

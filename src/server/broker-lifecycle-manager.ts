@@ -67,6 +67,8 @@ const FATAL_REGISTRATION_ERRORS: ReadonlySet<number> = new Set([
  * FENCED              heartbeats; the controller lets it in              -> RUNNING
  * RUNNING             heartbeats; the controller has fenced it           -> FENCED
  * CONTROLLED_SHUTDOWN heartbeats that ask to go, until it may            -> STOPPED
+ * EXPELLED            its registration is gone, or another process has it: no heartbeats;
+ *                     the process goes on, so that somebody can look at it, and needs no leave to stop
  * ```
  */
 export class BrokerLifecycleManager implements MetadataPublisher {
@@ -75,7 +77,8 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   private readonly logger: Logger;
   private readonly channel: BrokerToControllerChannel;
   private readonly options: BrokerLifecycleOptions;
-  private state: 'STARTING' | 'FENCED' | 'RUNNING' | 'CONTROLLED_SHUTDOWN' | 'STOPPED' = 'STARTING';
+  private state: 'STARTING' | 'FENCED' | 'RUNNING' | 'CONTROLLED_SHUTDOWN' | 'EXPELLED' | 'STOPPED' =
+    'STARTING';
   private epoch: BrokerEpoch = -1;
   private image: MetadataImage = MetadataImage.EMPTY;
   private readonly offlineDirectories = new Set<Uuid>();
@@ -116,7 +119,7 @@ export class BrokerLifecycleManager implements MetadataPublisher {
 
   /** What a start waits for now, in words; `undefined` once the broker is in. */
   get waitsFor(): string | undefined {
-    if (this.isRunning || this.state === 'STOPPED') return undefined;
+    if (this.isRunning || this.state === 'EXPELLED' || this.state === 'STOPPED') return undefined;
     if (this.state === 'FENCED') return 'the controller has not let this broker in yet';
     return this.epoch === -1
       ? 'this broker is not registered with the controller yet'
@@ -278,7 +281,11 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   /** What follows from the registration as the image has it. */
   private advance(): void {
     const registration = this.image.cluster.broker(this.options.brokerId);
-    if (this.epoch === -1 || registration?.epoch !== this.epoch) return;
+    if (this.epoch === -1) return;
+    if (registration?.epoch !== this.epoch) {
+      if (this.state !== 'STARTING') this.expelled(registration !== undefined);
+      return;
+    }
     if (this.state === 'STARTING') {
       this.state = 'FENCED';
       this.onCaughtUp();
@@ -298,10 +305,32 @@ export class BrokerLifecycleManager implements MetadataPublisher {
     }
   }
 
+  /**
+   * The metadata says that the registration is gone. It is for good, for this process never asks for another: a node
+   * that was taken out must not come back by itself. All leaderships are gone with it, so that a stop needs nobody's
+   * leave.
+   */
+  private expelled(isReplaced: boolean): void {
+    if (this.state === 'EXPELLED' || this.state === 'STOPPED') return;
+    const { brokerId } = this.options;
+    const text = isReplaced
+      ? `another process has registered as broker ${brokerId} since: this one leads nothing any more and its clients ` +
+        'are sent elsewhere. Stop it; if both should run, one needs another node.id and log directories of its own'
+      : `broker ${brokerId} was unregistered from the cluster (odradek cluster decommission, or UnregisterBroker): it ` +
+        'leads nothing any more, follows nobody and is in no answer to clients. Stop it if that was the intent; if ' +
+        'not, start it again: it registers anew and catches up with the replicas that are still assigned to it';
+    this.logger.error(text, { epoch: this.epoch });
+    this.state = 'EXPELLED';
+    this.timer?.cancel();
+    const code = isReplaced ? Errors.STALE_BROKER_EPOCH : Errors.BROKER_ID_NOT_REGISTERED;
+    this.fail(new KafkaError(code, text));
+    this.onStopped?.();
+  }
+
   // Heartbeats.
 
   private heartbeat(): void {
-    if (this.heartbeatInFlight || this.state === 'STARTING' || this.state === 'STOPPED') return;
+    if (this.heartbeatInFlight || !this.beats) return;
     this.timer?.cancel();
     this.heartbeatInFlight = true;
     const wantShutDown = this.state === 'CONTROLLED_SHUTDOWN';
@@ -318,6 +347,7 @@ export class BrokerLifecycleManager implements MetadataPublisher {
       ({ errorCode, shouldShutDown }) => {
         this.heartbeatInFlight = false;
         this.answeredMs = this.runtime.clock.monotonicMs();
+        // Not yet the last word, even if it says that the registration is gone: that may never be committed.
         if (errorCode !== Errors.NONE)
           this.heartbeatFailed(`the controller answered ${errorName(errorCode)}`);
         if (wantShutDown && shouldShutDown && errorCode === Errors.NONE) this.onStopped?.();
@@ -325,11 +355,15 @@ export class BrokerLifecycleManager implements MetadataPublisher {
       },
       (error: unknown) => {
         this.heartbeatInFlight = false;
-        if (this.state === 'STOPPED') return;
+        if (!this.beats) return;
         this.heartbeatFailed(error instanceof Error ? error.message : String(error));
         this.scheduleHeartbeat(wantShutDown);
       },
     );
+  }
+
+  private get beats(): boolean {
+    return this.state === 'FENCED' || this.state === 'RUNNING' || this.state === 'CONTROLLED_SHUTDOWN';
   }
 
   private heartbeatFailed(reason: string): void {
@@ -340,7 +374,7 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   }
 
   private scheduleHeartbeat(wantedShutDown: boolean): void {
-    if (this.state === 'STOPPED' || this.state === 'STARTING') return;
+    if (!this.beats) return;
     const isStopping = this.state === 'CONTROLLED_SHUTDOWN';
     if (isStopping && !wantedShutDown) {
       this.heartbeat();

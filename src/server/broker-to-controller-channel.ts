@@ -19,6 +19,9 @@ export interface BrokerToControllerChannelOptions {
   readonly attemptTimeoutMs: number;
 }
 
+/** For the answers of a controller that is one no more, ms. */
+const LAST_ANSWER_MS = 100;
+
 /** What attempts ended with that another one may do better than. */
 const RETRIABLE: ReadonlySet<number> = new Set([
   Errors.NOT_CONTROLLER,
@@ -131,14 +134,21 @@ export class BrokerToControllerChannel {
 
   /** An attempt at a controller that is one no more need not wait for its time to be over: it may be frozen. */
   private leaderChanged(): void {
-    const endpoint = this.quorum.leaderEndpoint();
+    if (this.quorum.leaderEndpoint() === undefined) return;
     const { asked } = this;
-    if (endpoint === undefined) return;
-    if (asked !== undefined && (asked.host !== endpoint.host || asked.port !== endpoint.port)) {
+    if (asked !== undefined && this.isElsewhere(asked)) {
       this.asked = undefined;
-      this.client.disconnect(asked);
+      // What it did last may be what made it go: the word of its successor can be faster than its answer.
+      this.runtime.timers.after(LAST_ANSWER_MS, () => {
+        if (!this.closed && this.isElsewhere(asked)) this.client.disconnect(asked);
+      });
     }
     this.wake();
+  }
+
+  private isElsewhere({ host, port }: HostAndPort): boolean {
+    const endpoint = this.quorum.leaderEndpoint();
+    return endpoint !== undefined && (endpoint.host !== host || endpoint.port !== port);
   }
 
   private wake(): void {

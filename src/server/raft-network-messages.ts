@@ -168,14 +168,7 @@ function beginExchange(
       ],
       leaderEndpoints: endpoints,
     }),
-    received({ errorCode, topics, nodeEndpoints }) {
-      const partition = onlyPartition(errorCode, topics);
-      return {
-        message: { type: 'beginQuorumEpochResponse', ...common(request, partition, partition) },
-        records: undefined,
-        endpoints: nodeEndpoints,
-      };
-    },
+    received: response => quorumEpochReceived(request, 'beginQuorumEpochResponse', response),
   };
 }
 
@@ -206,14 +199,25 @@ function endExchange(
       ],
       leaderEndpoints: endpoints,
     }),
-    received({ errorCode, topics, nodeEndpoints }) {
-      const partition = onlyPartition(errorCode, topics);
-      return {
-        message: { type: 'endQuorumEpochResponse', ...common(request, partition, partition) },
-        records: undefined,
-        endpoints: nodeEndpoints,
-      };
-    },
+    received: response => quorumEpochReceived(request, 'endQuorumEpochResponse', response),
+  };
+}
+
+/** The answers of BeginQuorumEpoch and EndQuorumEpoch have the same fields. */
+function quorumEpochReceived(
+  request: raft.BeginQuorumEpochRequest | raft.EndQuorumEpochRequest,
+  type: 'beginQuorumEpochResponse' | 'endQuorumEpochResponse',
+  {
+    errorCode,
+    topics,
+    nodeEndpoints,
+  }: Infer<typeof BeginQuorumEpochResponse | typeof EndQuorumEpochResponse>,
+): Received {
+  const partition = onlyPartition(errorCode, topics);
+  return {
+    message: { type, ...common(request, partition, partition) },
+    records: undefined,
+    endpoints: nodeEndpoints,
   };
 }
 

@@ -1,6 +1,6 @@
 import { LimitedLogger, type Logger } from '../base/logger.ts';
 import { METADATA_TOPIC_ID, type Uuid } from '../base/uuid.ts';
-import { NetworkClient } from '../client/network-client.ts';
+import { ConnectionRefusedError, NetworkClient } from '../client/network-client.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import type { HostAndPort } from '../config/listeners.ts';
 import { InternalTopic } from '../metadata/topic-name.ts';
@@ -330,7 +330,7 @@ export class RaftNetwork implements RaftTransport, QuorumAccess {
     const delayMs = Math.min(RECONNECT_BACKOFF_MAX_MS, RECONNECT_BACKOFF_MS * 2 ** Math.min(failures, 10));
     const timer = this.runtime.timers.after(delayMs, () => {
       this.backoffs.delete(timer);
-      this.driver?.requestFailed(request.to, correlationId);
+      this.driver?.requestFailed(request.to, correlationId, error instanceof ConnectionRefusedError);
     });
     this.backoffs.add(timer);
   }
@@ -451,35 +451,21 @@ export class RaftNetwork implements RaftTransport, QuorumAccess {
     request: BeginQuorumEpochRequest,
     context: RequestContext,
   ): Answer<typeof BeginQuorumEpochResponse> {
-    this.checkCluster(request.clusterId);
-    const partition = metadataPartition(
-      request.topics,
-      topic => topic.topicName,
-      each => each.partitionIndex,
-    );
-    const { leaderId, leaderEpoch: epoch, voterDirectoryId } = partition;
-    if (leaderId < 0 || epoch < 0) throw invalid('no leader has such an id or epoch');
+    const { leaderId, leaderEpoch: epoch, voterDirectoryId } = this.quorumEpochOf(request);
     this.learnLeader(leaderId, epoch, request.leaderEndpoints);
     const voter = this.addressee(request.voterId, voterDirectoryId);
-    const { message } = await this.ask<RaftResponse>(
+    return this.tellQuorumEpoch(
       { type: 'beginQuorumEpoch', from: leaderId, epoch, leaderId, voter },
       context,
     );
-    return this.quorumEpochAnswer(message, context);
   }
 
   async handleEndQuorumEpoch(
     request: EndQuorumEpochRequest,
     context: RequestContext,
   ): Answer<typeof EndQuorumEpochResponse> {
-    this.checkCluster(request.clusterId);
-    const partition = metadataPartition(
-      request.topics,
-      topic => topic.topicName,
-      each => each.partitionIndex,
-    );
+    const partition = this.quorumEpochOf(request);
     const { leaderId, leaderEpoch: epoch, preferredSuccessors } = partition;
-    if (leaderId < 0 || epoch < 0) throw invalid('no leader has such an id or epoch');
     const preferredCandidates =
       context.apiVersion === 0
         ? preferredSuccessors.map(id => ({ id, directoryId: ZERO_UUID }))
@@ -487,24 +473,44 @@ export class RaftNetwork implements RaftTransport, QuorumAccess {
             id: candidateId,
             directoryId: candidateDirectoryId,
           }));
-    const { message } = await this.ask<RaftResponse>(
+    return this.tellQuorumEpoch(
       { type: 'endQuorumEpoch', from: leaderId, epoch, leaderId, preferredCandidates },
       context,
     );
-    return this.quorumEpochAnswer(message, context);
+  }
+
+  /** What a leader says of its epoch. Throws INCONSISTENT_CLUSTER_ID and INVALID_REQUEST. */
+  private quorumEpochOf<Partition extends QuorumEpochPartition>(request: {
+    readonly clusterId: string | null;
+    readonly topics: readonly { readonly topicName: string; readonly partitions: readonly Partition[] }[];
+  }): Partition {
+    this.checkCluster(request.clusterId);
+    const partition = metadataPartition<Partition, (typeof request.topics)[number]>(
+      request.topics,
+      topic => topic.topicName,
+      each => each.partitionIndex,
+    );
+    if (partition.leaderId < 0 || partition.leaderEpoch < 0) {
+      throw invalid('no leader has such an id or epoch');
+    }
+    return partition;
+  }
+
+  private async tellQuorumEpoch(
+    request: Extract<Incoming, { type: 'beginQuorumEpoch' | 'endQuorumEpoch' }>,
+    context: RequestContext,
+  ) {
+    const { message } = await this.ask<RaftResponse>(request, context);
+    return {
+      topics: [{ topicName: METADATA_TOPIC, partitions: [{ partitionIndex: 0, ...leaderFields(message) }] }],
+      ...this.nodeEndpoints(message.leaderId, context.apiVersion, VOTE_ENDPOINTS_VERSION),
+    };
   }
 
   private learnLeader(leaderId: number, epoch: number, endpoints: readonly VoterEndpoint[]): void {
     const endpoint = this.listenerOf(endpoints);
     if (endpoint === undefined) return;
     this.learn(leaderId, epoch, [{ nodeId: leaderId, host: endpoint.host, port: endpoint.port }]);
-  }
-
-  private quorumEpochAnswer(message: RaftResponse, { apiVersion }: RequestContext) {
-    return {
-      topics: [{ topicName: METADATA_TOPIC, partitions: [{ partitionIndex: 0, ...leaderFields(message) }] }],
-      ...this.nodeEndpoints(message.leaderId, apiVersion, VOTE_ENDPOINTS_VERSION),
-    };
   }
 
   async handleFetch(request: FetchRequest, context: RequestContext): Answer<typeof FetchResponse> {
@@ -625,6 +631,13 @@ export class RaftNetwork implements RaftTransport, QuorumAccess {
 }
 
 const NO_RECORDS = Buffer.alloc(0);
+
+/** The fields that BeginQuorumEpoch and EndQuorumEpoch have in common. */
+interface QuorumEpochPartition {
+  readonly partitionIndex: number;
+  readonly leaderId: number;
+  readonly leaderEpoch: number;
+}
 
 /** The metadata partition of a request that is about nothing else. Throws INVALID_REQUEST. */
 function metadataPartition<Partition, Topic extends { readonly partitions: readonly Partition[] }>(

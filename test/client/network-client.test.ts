@@ -3,7 +3,7 @@ import { ByteReader } from '../../src/base/byte-reader.ts';
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { MemoryLogger, silentLogger } from '../../src/base/logger.ts';
 import { ZERO_UUID } from '../../src/base/uuid.ts';
-import { type Api, NetworkClient } from '../../src/client/network-client.ts';
+import { type Api, ConnectionRefusedError, NetworkClient } from '../../src/client/network-client.ts';
 import { codecOf } from '../../src/protocol/codec.ts';
 import { Errors, KafkaError } from '../../src/protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../../src/protocol/messages/01-fetch.ts';
@@ -14,7 +14,9 @@ import { RequestHeader } from '../../src/protocol/records/data.ts';
 import { type Input, inVersions, type Message } from '../../src/protocol/schema.ts';
 import type { Runtime, Socket } from '../../src/runtime/runtime.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
-import { FakeSocket, framed, ManualRuntime } from '../server/fake-network.ts';
+import { freePort } from '../support/free-ports.ts';
+import { FakeSocket, framed } from '../server/fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 
 const HEARTBEAT: Api<typeof HeartbeatRequest, typeof HeartbeatResponse> = {
   request: HeartbeatRequest,
@@ -71,7 +73,7 @@ class Harness {
 
   constructor(maxFrameBytes = 1024) {
     const runtime = {
-      ...this.manual.asRuntime(),
+      ...this.manual,
       network: {
         connect: (options: { host: string; port: number; timeoutMs: number }) => {
           this.connects.push(options);
@@ -312,6 +314,25 @@ describe('a connection that fails', () => {
     harness.answerHeartbeat(harness.last, 0);
     await request;
     expect(harness.connects).toHaveLength(2);
+  });
+
+  it('tells whether it was refused by a host where nobody listens, which a real one says', async () => {
+    const harness = new Harness();
+    harness.refuse = new Error('no route');
+    expect(await failure(harness.heartbeat())).not.toBeInstanceOf(ConnectionRefusedError);
+    const client = new NetworkClient(new NodeRuntime(), silentLogger, {
+      clientId: 'tester',
+      connectTimeoutMs: 10_000,
+      maxFrameBytes: 1024,
+    });
+    for (const host of ['127.0.0.1', 'localhost']) {
+      const api = { request: HeartbeatRequest, response: HeartbeatResponse };
+      const to = { host, port: await freePort() };
+      const error = await failure(client.send(to, api, {}, { timeoutMs: 10_000 }));
+      expect(error).toBeInstanceOf(ConnectionRefusedError);
+      expect(error.code).toBe(Errors.NETWORK_EXCEPTION);
+    }
+    client.close();
   });
 
   it('rejects what is in flight when the peer closes, and opens another on the next request', async () => {

@@ -48,12 +48,11 @@ function parseRecords(lines: readonly string[][]): PrintedRecord[] {
 }
 
 async function consumeInTwoLives(version: JavaClientVersion, topic: string, count: number): Promise<void> {
-  const program = atLeast(version, '2.0') ? 'consumer' : 'consumer-poll-long';
   const group = `group-${topic}`;
   // The first life ends behind a poll: on a slow machine one may bring all that there is.
   const config = atLeast(version, '0.10') ? ['max.poll.records=20'] : [];
   const args = [target.broker.bootstrap, topic, group, `${count}`, ...config];
-  const { stdout } = await runJava(program, version, args);
+  const { stdout } = await runJava('consumer', version, args);
   const lines = tabbedLines(stdout);
   const inGroup = parseRecords(lines.filter(([life]) => life === '1' || life === '2'));
   const secondLife = lines.filter(([life]) => life === '2');
@@ -142,9 +141,8 @@ test('what the newest client wrote with any codec, the oldest consumers read', a
   }
   const count = codecs.length * RECORDS_PER_CODEC;
   for (const version of readers) {
-    const program = atLeast(version, '2.0') ? 'consumer' : 'consumer-poll-long';
     const args = [target.broker.bootstrap, topic, `new-to-old-${version}`, `${count}`];
-    const { stdout } = await runJava(program, version, args);
+    const { stdout } = await runJava('consumer', version, args);
     const read = parseRecords(tabbedLines(stdout).filter(([life]) => life !== 'seek'));
     expectContiguous(read);
     expect(new Set(read.map(record => record.value)).size, `read by ${version}`).toBe(count);

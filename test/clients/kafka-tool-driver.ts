@@ -30,7 +30,10 @@ export class KafkaToolDriver {
     return new KafkaToolDriver(`${await compileJava('tools', '4.3.0')}:${libraries}/*`);
   }
 
-  /** Runs a tool by its main class when those before it have ended. Rejects if it takes too long; any exit code is an answer. */
+  /**
+   * Runs a tool by its main class when those before it have ended. Any exit code is an answer; rejects if it takes too
+   * long.
+   */
   run(mainClass: string, args: readonly string[]): Promise<CommandResult> {
     const result = this.last.then(() => this.runNow(mainClass, args));
     this.last = result.catch(() => {});

@@ -164,6 +164,23 @@ describe('a cluster in this process', { timeout: 60_000 }, () => {
     expect(await admin.listTopics()).toContain('later');
   });
 
+  test('elects other leaders of quorum and partitions at once when a process has ended, whatever the timeouts', async () => {
+    const cluster = await start({
+      properties: {
+        'broker.session.timeout.ms': '600000',
+        'controller.quorum.fetch.timeout.ms': '600000',
+        'controller.quorum.election.timeout.ms': '1000',
+      },
+    });
+    await createTopic(cluster, 'orders', 3);
+    const active = await cluster.activeController();
+    await active.kill();
+    expect((await cluster.activeController()).id).not.toBe(active.id);
+    for (const partition of [0, 1, 2]) {
+      expect((await cluster.leaderOf('orders', partition)).id).not.toBe(active.id);
+    }
+  });
+
   test('elects another leader when the leader is cut off from the other nodes, and heals', async () => {
     const cluster = await start();
     await createTopic(cluster, 'orders');

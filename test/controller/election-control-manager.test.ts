@@ -8,7 +8,8 @@ const UNCLEAN = 1;
 
 async function fence(harness: ControllerHarness, ...ids: number[]): Promise<void> {
   for (const id of ids) {
-    await harness.controller.processBrokerHeartbeat(heartbeat(id, epochOf(harness, id), { wantFence: true }));
+    const request = heartbeat(id, epochOf(harness, id), { wantFence: true });
+    await harness.finished(harness.controller.processBrokerHeartbeat(request));
   }
 }
 
@@ -44,7 +45,7 @@ async function catchUp(
     brokerEpoch: epochOf(harness, leader),
     topics: [{ topicName: '', topicId, partitions }],
   };
-  await harness.controller.alterPartition(request, 3);
+  await harness.finished(harness.controller.alterPartition(request, 3));
 }
 
 async function elect(

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { BrokerRegistration } from '../../src/metadata/broker-registration.ts';
 import { DirectoryId } from '../../src/metadata/directory-id.ts';
 import { ReplicaPlacer } from '../../src/controller/replica-placer.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 
 function broker(
   id: number,
@@ -49,7 +49,7 @@ describe('ReplicaPlacer', () => {
         (rows, factor, partitionCount, seed) => {
           const all = rows.map((row, i) => broker(i, row.rack, row.fenced));
           fc.pre(factor <= all.length && all.some(each => !each.fenced));
-          const placer = new ReplicaPlacer(new FakeClock(0, seed).runtime.random);
+          const placer = new ReplicaPlacer(new ManualRuntime({ seed }).random);
           const placed = placer.place(all, { partitionCount, replicationFactor: factor });
           expect(placed).toHaveLength(partitionCount);
           const racks = new Set(all.map(each => each.rack)).size;
@@ -77,7 +77,7 @@ describe('ReplicaPlacer', () => {
     'spreads leaders and replicas evenly over %i racks of %i brokers with factor %i',
     (racks, count, factor) => {
       const all = Array.from({ length: count }, (_, i) => broker(i, `r${i % racks}`));
-      const placed = new ReplicaPlacer(new FakeClock().runtime.random).place(all, {
+      const placed = new ReplicaPlacer(new ManualRuntime().random).place(all, {
         partitionCount: 60,
         replicationFactor: factor,
       });
@@ -94,7 +94,7 @@ describe('ReplicaPlacer', () => {
   );
 
   it('names the directory where there is only one to choose', () => {
-    const placed = new ReplicaPlacer(new FakeClock().runtime.random).place(
+    const placed = new ReplicaPlacer(new ManualRuntime().random).place(
       [broker(1, null, false, []), broker(2, null, false, ['d']), broker(3, null, false, ['d', 'e'])],
       { partitionCount: 1, replicationFactor: 3 },
     );
@@ -114,7 +114,7 @@ describe('ReplicaPlacer', () => {
     ['more replicas than brokers', [broker(1)], 2, 'only 1 broker'],
     ['only fenced brokers', [broker(1, null, true)], 1, 'all brokers are fenced'],
   ])('refuses %s', (_what, brokers, replicationFactor, message) => {
-    const placer = new ReplicaPlacer(new FakeClock().runtime.random);
+    const placer = new ReplicaPlacer(new ManualRuntime().random);
     expect(() => placer.place(brokers, { partitionCount: 1, replicationFactor })).toThrow(message);
   });
 
@@ -125,7 +125,7 @@ describe('ReplicaPlacer', () => {
       { ...broker(3, null, false, ['a', 'b']), cordonedDirectories: ['a', 'b'] },
       { ...broker(4, null, false, ['a', 'b']), cordonedDirectories: ['a'] },
     ];
-    const placer = new ReplicaPlacer(new FakeClock().runtime.random);
+    const placer = new ReplicaPlacer(new ManualRuntime().random);
     for (const { replicas } of placer.place(brokers, { partitionCount: 10, replicationFactor: 2 })) {
       expect([...replicas].sort()).toEqual([1, 4]);
     }

@@ -9,7 +9,7 @@ import { KafkaError, errorName } from '../../src/protocol/errors.ts';
 import type { JoinGroupRequest, JoinGroupResponse } from '../../src/protocol/messages/11-join-group.ts';
 import type { OffsetCommitRequest } from '../../src/protocol/messages/08-offset-commit.ts';
 import type { SyncGroupResponse } from '../../src/protocol/messages/14-sync-group.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { MemoryPartitions } from './memory-partition.ts';
 
 /** An answer that may not be there yet. */
@@ -37,7 +37,7 @@ export type Synced = Partial<SyncGroupResponse> & { error: string };
 
 /** A group coordinator with one partition in memory and a clock that stands still. */
 export class GroupHarness {
-  readonly clock: FakeClock;
+  readonly clock: ManualRuntime;
   readonly partitions: MemoryPartitions;
   readonly logger = new MemoryLogger();
   readonly config: GroupCoordinatorConfig;
@@ -46,7 +46,7 @@ export class GroupHarness {
 
   constructor(
     config: Partial<GroupCoordinatorConfig> = {},
-    clock = new FakeClock(),
+    clock = new ManualRuntime(),
     partitions = new MemoryPartitions(),
   ) {
     this.clock = clock;
@@ -56,7 +56,7 @@ export class GroupHarness {
   }
 
   private make(): GroupCoordinator {
-    return new GroupCoordinator(this.clock.runtime, this.logger, {
+    return new GroupCoordinator(this.clock, this.logger, {
       config: this.config,
       writer: this.partitions,
       reader: this.partitions,

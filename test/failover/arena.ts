@@ -2,7 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../support/broker-target.ts';
 import { ClusterProcess, type NodeOptions } from '../support/cluster-process.ts';
 import { committedOffsets, createTopic } from '../support/cluster-process-admin.ts';
-import { contentsOf, describeEnd, type LogContents, readReplica, waitForEqualReplicas } from './replicas.ts';
+import {
+  contentsOf,
+  describeEnd,
+  type LogContents,
+  type Placement,
+  readReplica,
+  waitForEqualReplicas,
+} from './replicas.ts';
 import { CLIENTS, type ClientName } from './client-history.ts';
 import { Traffic } from './traffic.ts';
 import { problemsIn } from './verdict.ts';
@@ -39,7 +46,7 @@ export class Arena {
   readonly cluster: ClusterProcess;
   readonly traffics: readonly Traffic[];
   private readonly remove: () => void;
-  private readonly problems: string[] = [];
+  private readonly problems = new Set<string>();
   private readonly strictCommits: boolean;
   private watching = true;
   private readonly watchers: Promise<void>[];
@@ -130,7 +137,7 @@ export class Arena {
   async verify(): Promise<string[]> {
     await Promise.all(this.traffics.map(traffic => traffic.drain()));
     await this.waitUntilHealthy();
-    const problems = await waitForEqualReplicas(this.cluster.brokers, EQUAL_MS);
+    const problems = await waitForEqualReplicas(this.cluster.brokers, await this.placement(), EQUAL_MS);
     const logs = this.traffics.map(traffic => this.logsOf(traffic));
     for (const [index, traffic] of this.traffics.entries()) {
       const ends = (logs[index] ?? []).map(({ values }) => values.length);
@@ -159,6 +166,16 @@ export class Arena {
     this.remove();
   }
 
+  /** Which brokers the cluster says replicate each partition, those of internal topics as well. */
+  private async placement(): Promise<Placement> {
+    const { topics } = await this.cluster.metadata();
+    return new Map(
+      topics.flatMap(({ name, partitions }) =>
+        partitions.map(({ partitionIndex, replicaNodes }) => [`${name}-${partitionIndex}`, replicaNodes]),
+      ),
+    );
+  }
+
   /** Where the logs of a client's silent partitions end. */
   private endsOf({ topic, history }: Traffic, since: number): string[] {
     return history.silentSince(since).flatMap(partition => {
@@ -180,18 +197,26 @@ export class Arena {
   /** What the group's coordinator says, again and again: never less than was acknowledged before, nor than it said. */
   private async watchCommits(traffic: Traffic): Promise<void> {
     const highest = Array.from({ length: PARTITIONS }, () => -1);
+    const { group, topic } = traffic;
+    let looks = 0;
+    let answers = 0;
     while (this.watching) {
       const acknowledged = [...traffic.history.committed];
-      const { group, topic } = traffic;
       const offsets = await committedOffsets(this.cluster, group, topic, PARTITIONS);
+      looks++;
+      if (offsets !== undefined) answers++;
       for (const [partition, offset] of (offsets ?? []).entries()) {
         const least = Math.max(highest[partition] ?? -1, acknowledged[partition] ?? -1);
         if (offset < least && this.strictCommits) {
-          this.problems.push(`${group}, partition ${partition}: committed offset ${offset} after ${least}`);
+          this.problems.add(`${group}, partition ${partition}: committed offset ${offset} after ${least}`);
         }
         highest[partition] = Math.max(least, offset);
       }
       await sleep(WATCH_EVERY_MS);
+    }
+    // A coordinator is away for seconds around a failure, never for most of the time: who is blind proves nothing.
+    if (answers * 3 < looks) {
+      this.problems.add(`${group}: only ${answers} of ${looks} questions for its offsets were answered`);
     }
   }
 

@@ -4,6 +4,9 @@ export type ClientName = (typeof CLIENTS)[number];
 /** Clients whose producer promises that nothing fails, nothing is there twice and the order is kept. */
 export const IDEMPOTENT: ReadonlySet<ClientName> = new Set(['java', 'librdkafka', 'franz-go']);
 
+/** Longer than kafkajs takes from its look at the committed offsets to the first record that it reads from there. */
+const REBALANCE_MS = 15_000;
+
 export interface Acknowledgement {
   readonly partition: number;
   /** -1 where the client does not know it. */
@@ -32,6 +35,8 @@ export class ClientHistory {
   private readonly ackedAt: number[][];
   /** The offset after the last record read, for each partition. */
   private readonly nextRead: number[];
+  /** Each commit that was acknowledged and when, in ms, by partition. */
+  private readonly commits: { readonly offset: number; readonly time: number }[][];
 
   constructor(client: ClientName, partitions: number) {
     this.client = client;
@@ -41,6 +46,7 @@ export class ClientHistory {
     this.values = each(() => []);
     this.ackedAt = each(() => []);
     this.nextRead = each(() => 0);
+    this.commits = each(() => []);
   }
 
   /** Whether the consumer has read everything up to the end offsets (exclusive). */
@@ -84,10 +90,10 @@ export class ClientHistory {
         this.sent = Number(first);
         return;
       case 'read':
-        this.takeRead(Number(first), Number(second), third);
+        this.takeRead(Number(first), Number(second), third, now);
         return;
       case 'committed':
-        this.takeCommit(Number(first), Number(second));
+        this.takeCommit(Number(first), Number(second), now);
         return;
       case 'note':
         this.notes.push(line);
@@ -97,17 +103,18 @@ export class ClientHistory {
   /**
    * A consumer may go back to what was committed, never further, and never skips a record. That of kafkajs commits by a
    * timer beside its reading: what it had read before a rebalance may be committed between the look at the committed
-   * offset and the first record read from there. So it may go back behind its commit, and leap over what it has read.
+   * offset and the first record read from there. So it may go back behind a commit of the last seconds, and leap over
+   * what it has read.
    */
-  private takeRead(partition: number, offset: number, value: string): void {
+  private takeRead(partition: number, offset: number, value: string, now: number): void {
     const due = this.nextRead[partition] ?? 0;
-    const committed = this.committed[partition] ?? -1;
     const known = this.values[partition] ?? [];
     const commitsAside = this.client === 'kafkajs';
+    const committed = this.committedBefore(partition, commitsAside ? now - REBALANCE_MS : now);
     let unread = due;
     while (commitsAside && unread < offset && known[unread] !== undefined) unread++;
     if (unread < offset) this.problems.push(`partition ${partition}: read ${offset} where ${unread} was due`);
-    if (offset < due && offset < committed && !commitsAside) {
+    if (offset < due && offset < committed) {
       this.problems.push(`partition ${partition}: read ${offset} again, ${committed} was committed`);
     }
     const before = known[offset];
@@ -118,9 +125,16 @@ export class ClientHistory {
     this.nextRead[partition] = offset + 1;
   }
 
-  private takeCommit(partition: number, offset: number): void {
+  /** The last commit that was acknowledged up to a time; -1 if there was none. */
+  private committedBefore(partition: number, time: number): number {
+    return this.commits[partition]?.findLast(commit => commit.time <= time)?.offset ?? -1;
+  }
+
+  private takeCommit(partition: number, offset: number, now: number): void {
     const before = this.committed[partition] ?? -1;
-    if (offset >= before) this.committed[partition] = offset;
-    else this.problems.push(`partition ${partition}: ${offset} was committed after ${before}`);
+    if (offset >= before) {
+      this.committed[partition] = offset;
+      this.commits[partition]?.push({ offset, time: now });
+    } else this.problems.push(`partition ${partition}: ${offset} was committed after ${before}`);
   }
 }

@@ -63,27 +63,39 @@ function describeBatchAt(bytes: Buffer, position: number): string {
   return 'the end';
 }
 
+/** The name (topic-partition) of each partition, and the ids of the nodes that replicate it. */
+export type Placement = ReadonlyMap<string, readonly number[]>;
+
 /**
- * Waits until all replicas of every partition hold the same bytes: a follower may be a fetch behind the last record.
- * Returns what differs when the time is over.
+ * Waits until the replicas of every partition are where they should be, nowhere else, and hold the same bytes: a follower
+ * may be a fetch behind the last record. Returns what differs when the time is over.
  */
 export async function waitForEqualReplicas(
   nodes: readonly ClusterNode[],
+  placement: Placement,
   timeoutMs: number,
 ): Promise<string[]> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const differences = differencesAmong(nodes);
+    const differences = differencesAmong(nodes, placement);
     if (differences.length === 0 || performance.now() > deadline) return differences;
     await sleep(200);
   }
 }
 
-function differencesAmong(nodes: readonly ClusterNode[]): string[] {
-  const names = new Set(nodes.flatMap(partitionsOn));
+function differencesAmong(nodes: readonly ClusterNode[], placement: Placement): string[] {
   const found: string[] = [];
-  for (const name of [...names].sort()) {
-    const replicas = nodes.flatMap(node => readReplica(node, name) ?? []);
+  for (const name of new Set([...placement.keys(), ...nodes.flatMap(partitionsOn)])) {
+    const wanted = placement.get(name) ?? [];
+    const replicas: Replica[] = [];
+    for (const node of nodes) {
+      const replica = readReplica(node, name);
+      if (replica !== undefined) replicas.push(replica);
+      if ((replica !== undefined) === wanted.includes(node.id)) continue;
+      found.push(
+        `${name}: node ${node.id} ${replica === undefined ? 'has no log' : 'has a log, and is no replica'}`,
+      );
+    }
     const [first, ...others] = replicas;
     if (first === undefined) continue;
     for (const other of others) {
@@ -91,7 +103,7 @@ function differencesAmong(nodes: readonly ClusterNode[]): string[] {
       if (different !== undefined) found.push(`${name}: ${different}`);
     }
   }
-  return found;
+  return found.sort();
 }
 
 /** The records of a log: the value at each offset, and in words which batch brought it. */

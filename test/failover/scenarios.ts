@@ -11,10 +11,14 @@ import {
   waitForReassignment,
 } from '../support/cluster-process-admin.ts';
 import { type Arena, PARTITIONS } from './arena.ts';
+import { partitionsOn } from './replicas.ts';
 
 /** Longer than `broker.session.timeout.ms` of the clusters here, which is 3,000. */
 const PAUSE_MS = 5_000;
 const QUICK_MOVES = 10;
+/** Acknowledgements of a node that was taken away may still be on their way through sockets and pipes. */
+const IN_FLIGHT_MS = 500;
+const REMOVAL_MS = 30_000;
 const START_MS = targetName() === 'odradek' ? 20_000 : 60_000;
 
 export interface Scenario {
@@ -35,12 +39,17 @@ export async function without(
   take: () => Promise<unknown>,
   mend: () => Promise<unknown> = async () => {},
 ): Promise<void> {
-  const since = performance.now();
   await take();
-  await arena.waitForProgress(since);
+  await waitForOthers(arena);
   await mend();
   await node.process.start();
   await arena.waitUntilHealthy(START_MS + 40_000);
+}
+
+/** Waits until everything is acknowledged by others than the node that was just taken away. */
+async function waitForOthers(arena: Arena): Promise<void> {
+  await sleep(IN_FLIGHT_MS);
+  await arena.waitForProgress(performance.now());
 }
 
 /** The replicas of each partition, the first one last: every partition gets another preferred leader. */
@@ -98,10 +107,9 @@ export const SCENARIOS: readonly Scenario[] = [
     quick: true,
     async turn(arena) {
       const leader = await busiestLeader(arena.cluster, arena.topics);
-      const since = performance.now();
       leader.process.pause();
       await sleep(PAUSE_MS);
-      await arena.waitForProgress(since);
+      await waitForOthers(arena);
       leader.process.resume();
       await arena.waitUntilHealthy();
     },
@@ -155,6 +163,7 @@ export const SCENARIOS: readonly Scenario[] = [
         for (const topic of arena.topics) {
           await waitForReassignment(arena.cluster, topic, everyPartition(replicas));
         }
+        if (!replicas.includes(leaving)) await waitForRemoval(arena, arena.cluster.node(leaving));
       }
     },
   },
@@ -192,13 +201,23 @@ export const SCENARIOS: readonly Scenario[] = [
 /** Kills a controller that is no broker, and waits until another one serves. */
 async function killActiveController(arena: Arena): Promise<ClusterNode> {
   const controller = arena.cluster.node(await activeController(arena.cluster));
-  const since = performance.now();
   await controller.process.kill();
   await waitForOtherController(arena, controller.id);
-  await arena.waitForProgress(since);
+  await waitForOthers(arena);
   // The new controller serves: an election needs it.
   for (const topic of arena.topics) await electPreferredLeaders(arena.cluster, topic);
   return controller;
+}
+
+/** Waits until a node that replicates none of the topics any more has given up its logs of them. */
+async function waitForRemoval(arena: Arena, node: ClusterNode): Promise<void> {
+  const deadline = performance.now() + REMOVAL_MS;
+  for (;;) {
+    const left = partitionsOn(node).filter(name => arena.topics.some(topic => name.startsWith(`${topic}-`)));
+    if (left.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`node ${node.id} still has ${left}`);
+    await sleep(50);
+  }
 }
 
 async function waitForOtherController(arena: Arena, before: number): Promise<void> {

@@ -44,6 +44,13 @@ describe('the verdict on a log', () => {
     expect(problemsIn(history, logOf('0', '1', '2')).join('\n')).toMatch(/offset 1: read 9, in the log 1/);
   });
 
+  test('names a record that was read behind the end of the log', () => {
+    const history = historyOf('java', ...ACKED, ...READ, 'read 0 3 7');
+    expect(problemsIn(history, logOf('0', '1', '2')).join('\n')).toMatch(
+      /offset 3: read 7, in the log undefined/,
+    );
+  });
+
   test('lets a producer without idempotence write twice, and still names what it lost', () => {
     const lines = ['acked 0 1 0', 'acked 0 2 1', 'sent 2', 'read 0 0 0', 'read 0 1 0', 'read 0 2 1'];
     expect(problemsIn(historyOf('kafkajs', ...lines), logOf('0', '0', '1'))).toEqual([]);
@@ -80,6 +87,14 @@ describe('the history of a client', () => {
     const lines = [...READ, 'committed 0 2', 'read 0 1 1', 'read 0 0 0', 'read 0 2 2'];
     expect(historyOf('kafkajs', ...lines).problems).toEqual([]);
     expect(historyOf('kafkajs', 'read 0 0 0', 'read 0 2 2').problems).toHaveLength(1);
+  });
+
+  test('names a kafkajs that goes back behind what was committed long ago', () => {
+    const history = historyOf('kafkajs', ...READ, 'committed 0 2');
+    history.take('read\t0\t0\t0', 10_000);
+    expect(history.problems).toEqual([]);
+    history.take('read\t0\t0\t0', 20_000);
+    expect(history.problems.join('\n')).toMatch(/read 0 again, 2 was committed/);
   });
 
   test('tells the longest silence of a span, across its start and up to its end', () => {

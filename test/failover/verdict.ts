@@ -17,8 +17,12 @@ export function problemsIn(history: ClientHistory, logs: readonly LogContents[])
   report('acknowledged records that are not at their offset', lost);
   for (const [partition, { values }] of logs.entries()) {
     const read = history.values[partition] ?? [];
-    const misread = values.flatMap((value, offset) =>
-      read[offset] === value ? [] : [`offset ${offset}: read ${read[offset]}, in the log ${value}`],
+    // What was read behind the end of the log was never committed.
+    const offsets = Array.from({ length: Math.max(values.length, read.length) }, (_, offset) => offset);
+    const misread = offsets.flatMap(offset =>
+      read[offset] === values[offset]
+        ? []
+        : [`offset ${offset}: read ${read[offset]}, in the log ${values[offset]}`],
     );
     report(`records of partition ${partition} that were read otherwise`, misread);
   }

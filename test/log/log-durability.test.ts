@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { batchesOf } from '../../src/record/record-batch.ts';
 import { Errors, type KafkaError } from '../../src/protocol/errors.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import {
   batchOf,
   bytesOf,
   closeManager,
   DIRECTORY,
-  MemoryRuntime,
   openLog,
   openManager,
   LOG_CONFIG,
@@ -83,7 +83,7 @@ describe('durability', () => {
   ] as const) {
     it(`takes the log directory offline after ${name}, and acknowledges nothing that depends on it (S8)`, async () => {
       const failures: [string, number][] = [];
-      const runtime = new MemoryRuntime();
+      const runtime = new ManualRuntime();
       const manager = await openManager(
         runtime,
         { ...LOG_CONFIG, durability },
@@ -147,7 +147,7 @@ describe('durability', () => {
   }
 
   it('answers KAFKA_STORAGE_ERROR when a read fails, and CORRUPT_MESSAGE when what it finds is no batch', async () => {
-    const opened = await openLog({}, new MemoryRuntime(), { tailCacheBytes: 0 });
+    const opened = await openLog({}, new ManualRuntime(), { tailCacheBytes: 0 });
     opened.log.appendAsLeader(batchOf(), 0);
     opened.log.appendAsLeader(batchOf(), 0);
     opened.runtime.turn();
@@ -174,7 +174,7 @@ describe('durability', () => {
     for (const durability of ['page-cache', 'fsync'] as const) {
       const { log, runtime, manager } = await openLog(
         { durability, segmentBytes: 300 },
-        new MemoryRuntime(),
+        new ManualRuntime(),
         { writeMode: 'pooled' },
       );
       const answered: number[] = [];

@@ -7,8 +7,7 @@ import { RecordBatchBuilder } from '../../src/record/record-batch-builder.ts';
 import { batchesOf } from '../../src/record/record-batch.ts';
 import type { FetchDataInfo } from '../../src/log/fetch-data-info.ts';
 import type { Offset } from '../../src/base/int64.ts';
-import type { Runtime, Timer } from '../../src/runtime/runtime.ts';
-import { MemoryDisk } from '../support/memory-disk.ts';
+import { ManualRuntime, NOW_MS } from '../support/manual-runtime.ts';
 
 export const LOG_CONFIG: LogConfig = {
   segmentBytes: 1024 * 1024,
@@ -45,86 +44,12 @@ export const LOG_CONFIG: LogConfig = {
   durability: 'page-cache',
 };
 
-/** A runtime whose time stands still until it is moved, with a disk in memory. */
-export class MemoryRuntime implements Runtime {
-  nowMs = NOW_MS;
-  readonly disk: MemoryDisk;
-  private soonQueue: (() => void)[] = [];
-  private pending: { dueMs: number; callback: () => void }[] = [];
-  private seed = 1;
-
-  constructor(disk = new MemoryDisk()) {
-    this.disk = disk;
-    disk.nowMs = () => this.nowMs;
-  }
-
-  readonly clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
-
-  readonly timers = {
-    after: (delayMs: number, callback: () => void): Timer => {
-      const entry = { dueMs: this.nowMs + delayMs, callback };
-      this.pending.push(entry);
-      return { cancel: () => (this.pending = this.pending.filter(one => one !== entry)) };
-    },
-    soon: (callback: () => void): void => void this.soonQueue.push(callback),
-  };
-
-  readonly random = {
-    bytes: (size: number) => Buffer.from(Array.from({ length: size }, () => this.random.below(256))),
-    below: (bound: number) => {
-      this.seed = (this.seed * 48271) % 0x7fff_ffff;
-      return this.seed % bound;
-    },
-  };
-
-  get network(): never {
-    throw new Error('no network');
-  }
-
-  get executor(): never {
-    throw new Error('no executor');
-  }
-
-  /** Ends the turn of the event loop, and those that this causes. */
-  turn(): void {
-    while (this.soonQueue.length > 0) {
-      const queue = this.soonQueue;
-      this.soonQueue = [];
-      for (const callback of queue) callback();
-    }
-  }
-
-  /** Ends turns until no promise has anything left to do. */
-  async settle(): Promise<void> {
-    for (let i = 0; i < 50; i++) {
-      this.turn();
-      await Promise.resolve();
-    }
-    await new Promise(resolve => setImmediate(resolve));
-    this.turn();
-  }
-
-  /** Drops what a process that ends takes with it. */
-  die(): void {
-    this.soonQueue = [];
-    this.pending = [];
-  }
-
-  advance(ms: number): void {
-    this.nowMs += ms;
-    const due = this.pending.filter(entry => entry.dueMs <= this.nowMs);
-    this.pending = this.pending.filter(entry => entry.dueMs > this.nowMs);
-    for (const entry of due) entry.callback();
-    this.turn();
-  }
-}
-
 export const TP = { topic: 'orders', partition: 0 };
 export const LOG_DIR = '/data';
 export const DIRECTORY = `${LOG_DIR}/orders-0`;
 
 export async function openManager(
-  runtime: MemoryRuntime,
+  runtime: ManualRuntime,
   config: LogConfig = LOG_CONFIG,
   options: Partial<LogManagerOptions> = {},
   logger: Logger = silentLogger,
@@ -138,7 +63,7 @@ export async function openManager(
 }
 
 export interface OpenedLog {
-  readonly runtime: MemoryRuntime;
+  readonly runtime: ManualRuntime;
   readonly manager: LogManager;
   readonly log: UnifiedLog;
 }
@@ -146,7 +71,7 @@ export interface OpenedLog {
 /** The log of one partition, over a new disk or one that was used before. */
 export async function openLog(
   config: Partial<LogConfig> = {},
-  runtime = new MemoryRuntime(),
+  runtime = new ManualRuntime(),
   options: Partial<LogManagerOptions> = {},
   logger: Logger = silentLogger,
 ): Promise<OpenedLog> {
@@ -170,9 +95,6 @@ export interface BatchOptions extends RecordBatchOptions {
   readonly timestamp?: number | bigint;
   readonly text?: string;
 }
-
-/** Where the clock of a {@link MemoryRuntime} begins; producers of older batches count as expired. */
-export const NOW_MS = 1_700_000_000_000;
 
 /** A batch of `count` records with the same timestamp. */
 export function batchOf(options: BatchOptions = {}): Buffer {

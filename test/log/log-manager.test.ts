@@ -2,20 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { MemoryLogger } from '../../src/base/logger.ts';
 import { Errors } from '../../src/protocol/errors.ts';
 import { LockedError } from '../../src/runtime/runtime.ts';
-import { batchOf, closeManager, LOG_CONFIG, MemoryRuntime, openManager, readAll, TP } from './log-fixture.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
+import { batchOf, closeManager, LOG_CONFIG, openManager, readAll, TP } from './log-fixture.ts';
 
 const ID = '4sYNNVlkRVWWN2t2xZ0lpg';
 const OTHER_ID = '5sYNNVlkRVWWN2t2xZ0lpg';
 
 describe('LogManager', () => {
   it('leaves the files that Kafka leaves, and finds everything again without reading a segment', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const manager = await openManager(runtime);
     const log = manager.getOrCreateLog(TP, ID);
     manager.getOrCreateLog({ topic: 'empty', partition: 3 }, OTHER_ID);
     for (let i = 0; i < 5; i++)
       log.appendAsLeader(
-        batchOf({ producerId: 1, producerEpoch: 0, baseSequence: i, timestamp: runtime.nowMs }),
+        batchOf({ producerId: 1, producerEpoch: 0, baseSequence: i, timestamp: runtime.clock.wallMs() }),
         2,
       );
     runtime.turn();
@@ -57,7 +58,7 @@ describe('LogManager', () => {
   });
 
   it('opens 300 partitions with few handles and few operations each', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const options = { maxOpenFiles: 50 };
     const manager = await openManager(runtime, LOG_CONFIG, options);
     runtime.disk.counts.clear();
@@ -82,7 +83,7 @@ describe('LogManager', () => {
   });
 
   it('places new logs where there are fewest, and refuses another topic id', async () => {
-    const manager = await openManager(new MemoryRuntime(), LOG_CONFIG, { logDirs: ['/a', '/b'] });
+    const manager = await openManager(new ManualRuntime(), LOG_CONFIG, { logDirs: ['/a', '/b'] });
     const places = Array.from(
       { length: 4 },
       (_, partition) => manager.getOrCreateLog({ topic: 't', partition }, ID).logDirectory,
@@ -95,7 +96,7 @@ describe('LogManager', () => {
   });
 
   it('deletes at once for all who ask, later on disk, and a new partition of the name starts anew', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const manager = await openManager(runtime);
     const log = manager.getOrCreateLog(TP, ID);
     for (let i = 0; i < 4; i++) log.appendAsLeader(batchOf(), 0);
@@ -131,7 +132,7 @@ describe('LogManager', () => {
   });
 
   it('cuts the name of a directory to be deleted that would be too long', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const manager = await openManager(runtime);
     const topic = 'x'.repeat(249);
     manager.getOrCreateLog({ topic, partition: 12 }, ID);
@@ -144,7 +145,7 @@ describe('LogManager', () => {
   });
 
   it('removes what was to be deleted after a restart, and leaves strays and strangers alone', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     for (const name of [
       'orders-0.0123456789abcdef0123456789abcdef-delete',
       'old-1.0123456789abcdef0123456789abcdef-stray',
@@ -169,7 +170,7 @@ describe('LogManager', () => {
   });
 
   it('lets one process into a log directory (S12)', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const manager = await openManager(runtime);
     await expect(openManager(runtime)).rejects.toBeInstanceOf(LockedError);
     await closeManager({ runtime, manager });
@@ -180,7 +181,7 @@ describe('LogManager', () => {
     const logDirs = ['/a', '/b'];
     /** Fills `/b` in another life, so that both have the partition; each batch is of one record in its epoch. */
     const duplicate = async (a: readonly number[], b: readonly number[], [idA, idB] = [ID, ID]) => {
-      const runtime = new MemoryRuntime();
+      const runtime = new ManualRuntime();
       for (const [dir, epochs, id] of [['/a', a, idA] as const, ['/b', b, idB] as const]) {
         const manager = await openManager(runtime, LOG_CONFIG, { logDirs: [dir] });
         const log = manager.getOrCreateLog(TP, id);
@@ -192,7 +193,7 @@ describe('LogManager', () => {
       const manager = await openManager(runtime, LOG_CONFIG, { logDirs }, logger);
       return { runtime, manager, logger };
     };
-    const strays = (runtime: MemoryRuntime, dir: string) =>
+    const strays = (runtime: ManualRuntime, dir: string) =>
       runtime.disk
         .readDirectorySync(dir)
         .map(({ name }) => name.replace(/[0-9a-f]{32}/, 'x'))
@@ -252,7 +253,7 @@ describe('LogManager', () => {
       '0\n1\norders 0 notanumber\n',
       undefined,
     ]) {
-      const runtime = new MemoryRuntime();
+      const runtime = new ManualRuntime();
       const manager = await openManager(runtime);
       const log = manager.getOrCreateLog(TP, ID);
       for (let i = 0; i < 5; i++) log.appendAsLeader(batchOf(), 0);
@@ -272,7 +273,7 @@ describe('LogManager', () => {
   });
 
   it('clips a high watermark that is above the end of the log (S6)', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const manager = await openManager(runtime);
     manager.getOrCreateLog(TP, ID).appendAsLeader(batchOf(), 0);
     runtime.turn();
@@ -282,12 +283,12 @@ describe('LogManager', () => {
   });
 
   it('does its periodic work: checkpoints, retention, expired producers', async () => {
-    const runtime = new MemoryRuntime();
+    const runtime = new ManualRuntime();
     const manager = await openManager(runtime, { ...LOG_CONFIG, retentionMs: 1000, segmentBytes: 200 });
     const log = manager.getOrCreateLog(TP, ID);
     for (let i = 0; i < 4; i++) {
       log.appendAsLeader(
-        batchOf({ producerId: 1, producerEpoch: 0, baseSequence: i, timestamp: runtime.nowMs }),
+        batchOf({ producerId: 1, producerEpoch: 0, baseSequence: i, timestamp: runtime.clock.wallMs() }),
         0,
       );
       runtime.turn();

@@ -2,16 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { UnifiedLog } from '../../src/log/unified-log.ts';
 import { RecordBatch } from '../../src/record/record-batch.ts';
-import {
-  batchOf,
-  bytesOf,
-  closeManager,
-  MemoryRuntime,
-  NOW_MS,
-  type OpenedLog,
-  openLog,
-  readAll,
-} from './log-fixture.ts';
+import { ManualRuntime, NOW_MS } from '../support/manual-runtime.ts';
+import { batchOf, bytesOf, closeManager, type OpenedLog, openLog, readAll } from './log-fixture.ts';
 
 /** What the log should be: its batches as an array. */
 interface Model {
@@ -221,7 +213,7 @@ describe('UnifiedLog against an array', () => {
       await fc.assert(
         fc.asyncProperty(commands, async steps => {
           const config = { segmentBytes: 2000, indexIntervalBytes: 100 };
-          const real: Real = { config, options, opened: await openLog(config, new MemoryRuntime(), options) };
+          const real: Real = { config, options, opened: await openLog(config, new ManualRuntime(), options) };
           const model: Model = {
             batches: [],
             startOffset: 0,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { batchesOf } from '../../src/record/record-batch.ts';
 import type { MemoryDisk } from '../support/memory-disk.ts';
+import { ManualRuntime, NOW_MS } from '../support/manual-runtime.ts';
 import {
   type BatchOptions,
   batchOf,
@@ -9,8 +10,6 @@ import {
   LOG_CONFIG,
   LOG_DIR,
   markerOf,
-  MemoryRuntime,
-  NOW_MS,
   openLog,
   readAll,
   TP,
@@ -26,7 +25,7 @@ async function written(
   batches: readonly Buffer[],
   config: Parameters<typeof openLog>[0] = {},
   clean = false,
-): Promise<MemoryRuntime> {
+): Promise<ManualRuntime> {
   const opened = await openLog(config);
   for (const batch of batches) {
     opened.log.appendAsLeader(batch, 0, { origin: batch.readInt16BE(21) & 0x20 ? 'coordinator' : 'client' });
@@ -43,7 +42,7 @@ async function written(
 
 /** Loads the log of a directory without a manager, as after an unclean stop: for many cuts in a row. */
 function recoverFast(disk: MemoryDisk, config: Partial<typeof LOG_CONFIG> = {}) {
-  const runtime = new MemoryRuntime(disk);
+  const runtime = new ManualRuntime({ disk });
   const { environment } = new LogManager(runtime, silentLogger, {
     logDirs: [LOG_DIR],
     defaultConfig: LOG_CONFIG,
@@ -223,7 +222,7 @@ describe('recovery', () => {
         };
       };
       const reference = await describeLog(
-        (await openLog(config, new MemoryRuntime(runtime.disk.clone()))).log,
+        (await openLog(config, new ManualRuntime({ disk: runtime.disk.clone() }))).log,
       );
       expect(reference.records.length).toBe(132);
       const auxiliary = runtime.disk
@@ -253,7 +252,7 @@ describe('recovery', () => {
           const content = damage(Buffer.from(disk.contentOf(path)));
           if (content === undefined) disk.removeFileSync(path);
           else disk.setContent(path, content);
-          const { log } = await openLog(config, new MemoryRuntime(disk));
+          const { log } = await openLog(config, new ManualRuntime({ disk }));
           const found = await describeLog(log);
           expect(found, `${path} ${name} ${clean ? 'clean' : 'unclean'}`).toEqual(reference);
         }

@@ -5,7 +5,8 @@ import { ProducerStateManager } from '../../src/log/producer-state-manager.ts';
 import { Errors } from '../../src/protocol/errors.ts';
 import { RecordBatch } from '../../src/record/record-batch.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
-import { batchOf, markerOf, NOW_MS } from './log-fixture.ts';
+import { NOW_MS } from '../support/manual-runtime.ts';
+import { batchOf, markerOf } from './log-fixture.ts';
 
 function managerOn(disk: MemoryDisk, snapshots: number[] = []): ProducerStateManager {
   disk.makeDirectorySync('/p');

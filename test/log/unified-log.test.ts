@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Errors, type KafkaError } from '../../src/protocol/errors.ts';
 import { RecordBatch } from '../../src/record/record-batch.ts';
-import {
-  batchOf,
-  bytesOf,
-  closeManager,
-  DIRECTORY,
-  markerOf,
-  MemoryRuntime,
-  NOW_MS,
-  openLog,
-  readAll,
-} from './log-fixture.ts';
+import { ManualRuntime, NOW_MS } from '../support/manual-runtime.ts';
+import { batchOf, bytesOf, closeManager, DIRECTORY, markerOf, openLog, readAll } from './log-fixture.ts';
 
 function codeOf(action: () => unknown): number {
   try {
@@ -44,7 +35,7 @@ describe('UnifiedLog', () => {
 
   it('serves from memory what was just appended and from the file what was not, with equal bytes', async () => {
     const cached = await openLog();
-    const cold = await openLog({}, new MemoryRuntime(), { tailCacheBytes: 0 });
+    const cold = await openLog({}, new ManualRuntime(), { tailCacheBytes: 0 });
     for (const { log, runtime } of [cached, cold]) {
       for (let i = 0; i < 40; i++) {
         log.appendAsLeader(batchOf({ count: 1 + (i % 3), text: `r${i}`, valueBytes: 300 }), 0);
@@ -66,7 +57,7 @@ describe('UnifiedLog', () => {
 
   it('gives the first batch whole if one message must come, and nothing of it else', async () => {
     for (const tailCacheBytes of [0, 1_000_000]) {
-      const { log, runtime } = await openLog({}, new MemoryRuntime(), { tailCacheBytes });
+      const { log, runtime } = await openLog({}, new ManualRuntime(), { tailCacheBytes });
       log.appendAsLeader(batchOf({ valueBytes: 50_000 }), 0);
       log.appendAsLeader(batchOf({ valueBytes: 10 }), 0);
       runtime.turn();
@@ -78,7 +69,7 @@ describe('UnifiedLog', () => {
 
   it('shows consumers nothing at or above the high watermark', async () => {
     for (const tailCacheBytes of [0, 1_000_000]) {
-      const { log, runtime } = await openLog({}, new MemoryRuntime(), { tailCacheBytes });
+      const { log, runtime } = await openLog({}, new ManualRuntime(), { tailCacheBytes });
       for (let i = 0; i < 5; i++) log.appendAsLeader(batchOf({ count: 2 }), 0);
       runtime.turn();
       expect(log.read(0, 10_000, 'highWatermark', true).slices).toEqual([]);
@@ -190,6 +181,15 @@ describe('UnifiedLog', () => {
     expect(log.fetchOffsetByTimestamp(-1, 'logEnd')?.offset).toBe(16);
   });
 
+  it('refuses more than a segment holds, and appends nothing of it', async () => {
+    const { log, runtime } = await openLog({ segmentBytes: 200 });
+    log.appendAsLeader(batchOf(), 0);
+    const tooLarge = batchOf({ count: 5, valueBytes: 60, producerId: 7, producerEpoch: 0, baseSequence: 0 });
+    expect(codeOf(() => log.appendAsLeader(tooLarge, 0))).toBe(Errors.RECORD_LIST_TOO_LARGE);
+    runtime.turn();
+    expect([log.logEndOffset, log.stagedEndOffset, log.activeProducers.size]).toEqual([1, 1, 0]);
+  });
+
   it('answers the offsets before a time as ListOffsets v0 wants them', async () => {
     const { log, runtime } = await openLog({ segmentBytes: 200 });
     for (let i = 0; i < 3; i++) {
@@ -200,7 +200,7 @@ describe('UnifiedLog', () => {
     expect(log.legacyFetchOffsetsBefore(-1, 10)).toEqual([3, 2, 1, 0]);
     expect(log.legacyFetchOffsetsBefore(-1, 1)).toEqual([3]);
     expect(log.legacyFetchOffsetsBefore(-2, 10)).toEqual([0]);
-    expect(log.legacyFetchOffsetsBefore(runtime.nowMs - 1000, 10)).toEqual([1, 0]);
+    expect(log.legacyFetchOffsetsBefore(NOW_MS + 1000, 10)).toEqual([1, 0]);
   });
 
   it('truncates to a batch, with indexes, epochs and producers', async () => {
@@ -281,7 +281,7 @@ describe('UnifiedLog', () => {
 
   it('holds the last stable offset at an open transaction and lists those that were aborted', async () => {
     for (const tailCacheBytes of [0, 1_000_000]) {
-      const { log, runtime } = await openLog({}, new MemoryRuntime(), { tailCacheBytes });
+      const { log, runtime } = await openLog({}, new ManualRuntime(), { tailCacheBytes });
       const data = (producerId: number, baseSequence: number) =>
         batchOf({ count: 2, producerId, producerEpoch: 0, baseSequence, isTransactional: true });
       log.appendAsLeader(batchOf({ count: 1 }), 0);
@@ -339,7 +339,7 @@ describe('UnifiedLog', () => {
     expect(log.deleteOldSegments()).toBe(3);
     log.updateHighWatermark(8);
     log.updateConfig({ ...log.config, retentionBytes: -1, retentionMs: 3000 });
-    runtime.nowMs = NOW_MS + 8500;
+    runtime.nowMs = 8500;
     expect(log.deleteOldSegments()).toBe(3);
     expect(log.logStartOffset).toBe(6);
     expect(runtime.disk.paths().filter(path => path.endsWith('.log.deleted')).length).toBe(6);

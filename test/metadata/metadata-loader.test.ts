@@ -9,7 +9,7 @@ import { decodeMetadataRecord, encodeMetadataRecord } from '../../src/metadata/m
 import { SnapshotGenerator } from '../../src/metadata/snapshot-generator.ts';
 import type { CommittedBatch, LeaderAndEpoch } from '../../src/raft/raft-client.ts';
 import { FakeQuorum } from '../controller/support/fake-quorum.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { canonical } from './support/canonical.ts';
 
 class Recorder implements MetadataPublisher {
@@ -172,9 +172,9 @@ describe('MetadataLoader', () => {
 
 describe('SnapshotGenerator', () => {
   function generating(options: { maxBytesBetweenSnapshots: number; maxIntervalMs: number }) {
-    const clock = new FakeClock();
+    const clock = new ManualRuntime();
     const parts = started();
-    const generator = new SnapshotGenerator(clock.runtime, silentLogger, parts.quorum, options);
+    const generator = new SnapshotGenerator(clock, silentLogger, parts.quorum, options);
     parts.loader.addPublisher(generator);
     parts.quorum.elect(1);
     return { ...parts, clock, generator };

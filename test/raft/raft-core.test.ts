@@ -274,6 +274,42 @@ describe('6 membership changes', () => {
   });
 });
 
+describe('a leader that ends', () => {
+  /** Kills the leader. How long it takes until there is another one, ms. */
+  function failover(refusesWhenDown: boolean): number {
+    const simulation = elected(3);
+    simulation.refusesWhenDown = refusesWhenDown;
+    const { id } = simulation.leader!;
+    simulation.crash(id, 0);
+    simulation.disconnect(id);
+    return simulation.settle(() => simulation.leader !== undefined, LIMIT_MS);
+  }
+
+  it('is noticed within the fetch timeout, and long before it where its host says that it is gone', () => {
+    expect(failover(false)).toBeGreaterThan(1500);
+    expect(failover(true)).toBeLessThan(200);
+  });
+
+  it('leads on where only one follower cannot connect to it', () => {
+    const simulation = elected(3);
+    const { epoch } = simulation.leader!.core!;
+    const leader = simulation.leader!.id;
+    const [away, other] = others(simulation);
+    for (let i = 0; i < 400; i++) {
+      simulation.tick(50);
+      for (let n = 0; n < 20 && simulation.network.length > 0; n++) {
+        const { from, to, type } = simulation.network[0]!;
+        if (from === away && to === leader && !type.endsWith('Response')) simulation.refuse(0);
+        else simulation.deliver(0);
+        simulation.flushAll();
+      }
+    }
+    expect(simulation.reached.get('refused')).toBeGreaterThan(0);
+    expect(simulation.leader!.id).toBe(leader);
+    expect(simulation.node(other!).core!.epoch).toBe(epoch);
+  });
+});
+
 describe('check-quorum', () => {
   it('a leader that no majority fetches from resigns after 1.5 fetch timeouts', () => {
     const simulation = elected(3);

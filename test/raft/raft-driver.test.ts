@@ -18,7 +18,7 @@ import { VoterSet, voterNode } from '../../src/raft/voter-set.ts';
 import { encodeControlBatch, encodeDataBatch } from '../../src/raft/raft-batch.ts';
 import { RecordBatch } from '../../src/record/record-batch.ts';
 import { encodeSnapshot } from '../../src/raft/snapshot-file.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { MemoryLog } from './support/memory-log.ts';
 import { directoryId } from './support/raft-simulation.ts';
 
@@ -72,7 +72,7 @@ class Recorder implements RaftListener {
 }
 
 class Harness {
-  readonly clock = new FakeClock();
+  readonly clock = new ManualRuntime();
   readonly calls: string[] = [];
   readonly log = new MemoryLog(this.calls);
   readonly store = new MemoryStore(this.calls);
@@ -85,7 +85,7 @@ class Harness {
 
   newDriver(voters = VoterSet.ofIds([1]), transport: RaftTransport = noTransport): RaftDriver {
     this.driver = new RaftDriver(
-      this.clock.runtime,
+      this.clock,
       silentLogger,
       {
         ...DEFAULT_TIMEOUTS,

@@ -32,7 +32,8 @@ function act(simulation: RaftSimulation, decision: number, dynamic: boolean, wip
   const message = simulation.network.length === 0 ? 0 : pick % simulation.network.length;
   if (kind < 56) simulation.deliver(message);
   else if (kind < 60) simulation.deliver(message, true);
-  else if (kind < 63) simulation.drop(other => other === simulation.network[message]);
+  else if (kind < 62) simulation.drop(other => other === simulation.network[message]);
+  else if (kind < 63) simulation.refuse(message);
   else if (kind < 80) simulation.tick(1 + (pick % 400));
   else if (kind < 92) simulation.propose(leaderId ?? id, 1 + (pick % 3));
   else if (kind < 110) simulation.flush(id);

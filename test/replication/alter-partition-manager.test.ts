@@ -5,7 +5,7 @@ import {
   AlterPartitionManager,
   type AlterPartitionResult,
 } from '../../src/replication/alter-partition-manager.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 
 const TOPIC_ID = 'AAAAAAAAAAAAAAAAAAAAEA';
 
@@ -16,9 +16,9 @@ interface Sent {
 }
 
 function harness() {
-  const clock = new FakeClock();
+  const clock = new ManualRuntime();
   const sent: Sent[] = [];
-  const manager = new AlterPartitionManager(clock.runtime.timers, silentLogger, {
+  const manager = new AlterPartitionManager(clock.timers, silentLogger, {
     brokerId: 1,
     brokerEpoch: () => 7,
     send: body =>

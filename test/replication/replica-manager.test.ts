@@ -18,7 +18,7 @@ import {
 import { ReplicaManager } from '../../src/replication/replica-manager.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { LOG_CONFIG } from '../log/log-fixture.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { brokerConfig } from '../support/broker-config.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
@@ -86,16 +86,16 @@ function from(fetchOffset: number, fields: Partial<FetchPartition> = {}): FetchP
 }
 
 describe('the replica manager', () => {
-  let clock: FakeClock;
+  let clock: ManualRuntime;
   let disk: MemoryDisk;
   let replicaManager: ReplicaManager;
   let config: LogConfig;
 
   beforeEach(async () => {
-    clock = new FakeClock();
+    clock = new ManualRuntime();
     disk = new MemoryDisk();
     disk.makeDirectorySync('/data');
-    const runtime: Runtime = { ...clock.runtime, disk };
+    const runtime: Runtime = { ...clock, disk };
     config = LOG_CONFIG;
     let failed: (dir: string) => void = () => {};
     const logManager = new LogManager(runtime, silentLogger, {

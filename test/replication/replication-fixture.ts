@@ -34,7 +34,7 @@ import { fetchHandler } from '../../src/server/handlers/01-fetch.ts';
 import { listOffsetsHandler } from '../../src/server/handlers/02-list-offsets.ts';
 import { LOG_CONFIG } from '../log/log-fixture.ts';
 import { brokerConfig } from '../support/broker-config.ts';
-import { FakeClock } from '../support/fake-clock.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
 export const TOPIC = 't';
@@ -110,7 +110,7 @@ export class TestBroker {
     const { cluster, id } = this;
     this.life++;
     const life = this.life;
-    const runtime: Runtime = { ...cluster.clock.runtime, disk: this.disk };
+    const runtime: Runtime = { ...cluster.clock, disk: this.disk };
     this.logManager = new LogManager(runtime, silentLogger, {
       logDirs: ['/data'],
       defaultConfig: cluster.logConfig,
@@ -194,7 +194,7 @@ export class TestBroker {
 
 /** Brokers that replicate one topic in one process, with the controller played by the test. */
 export class TestCluster {
-  readonly clock: FakeClock;
+  readonly clock: ManualRuntime;
   readonly brokers = new Map<number, TestBroker>();
   readonly logger: Logger;
   config: KafkaConfig;
@@ -217,7 +217,7 @@ export class TestCluster {
     brokerIds: readonly number[],
     options: { lines?: string; logConfig?: Partial<LogConfig>; logger?: Logger; seed?: number } = {},
   ) {
-    this.clock = new FakeClock(undefined, options.seed ?? 1);
+    this.clock = new ManualRuntime({ seed: options.seed ?? 1 });
     this.logger = options.logger ?? silentLogger;
     this.config = brokerConfig(options.lines ?? '');
     this.logConfig = { ...LOG_CONFIG, ...options.logConfig };

@@ -3,7 +3,7 @@ import { MemoryLogger } from '../../src/base/logger.ts';
 import { Errors, KafkaError } from '../../src/protocol/errors.ts';
 import { AssignmentsManager } from '../../src/server/assignments-manager.ts';
 import type { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
-import { ManualRuntime } from './fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 
 const TOPIC = 'b3JkZXJzb3JkZXJzb3JkZXI';
 const [A, B] = ['YWFhYWFhYWFhYWFhYWFhYQ', 'YmJiYmJiYmJiYmJiYmJiYg'];
@@ -57,7 +57,7 @@ beforeEach(() => {
         }),
       ),
   } as unknown as BrokerToControllerChannel;
-  manager = new AssignmentsManager(runtime.asRuntime(), logger, channel, 1, () => epoch);
+  manager = new AssignmentsManager(runtime, logger, channel, 1, () => epoch);
 });
 
 describe('AssignmentsManager', () => {

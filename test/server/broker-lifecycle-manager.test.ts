@@ -8,7 +8,7 @@ import { BrokerRegistrationRequest } from '../../src/protocol/messages/62-broker
 import type { BrokerHeartbeatRequest } from '../../src/protocol/messages/63-broker-heartbeat.ts';
 import { BrokerLifecycleManager } from '../../src/server/broker-lifecycle-manager.ts';
 import type { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
-import { ManualRuntime } from './fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { broker } from './handlers/cluster-image.ts';
 import { imageOf } from './handlers/handler-harness.ts';
 
@@ -72,29 +72,24 @@ beforeEach(() => {
         });
       }),
   };
-  lifecycle = new BrokerLifecycleManager(
-    runtime.asRuntime(),
-    logger,
-    channel as unknown as BrokerToControllerChannel,
-    {
+  lifecycle = new BrokerLifecycleManager(runtime, logger, channel as unknown as BrokerToControllerChannel, {
+    brokerId: 1,
+    clusterId: 'c',
+    registration: () => ({
       brokerId: 1,
       clusterId: 'c',
-      registration: () => ({
-        brokerId: 1,
-        clusterId: 'c',
-        incarnationId: ZERO_UUID,
-        listeners: [],
-        features: [],
-        rack: null,
-        isMigratingZkBroker: false,
-        logDirs: [],
-        previousBrokerEpoch: -1,
-      }),
-      heartbeatIntervalMs: 2000,
-      sessionTimeoutMs: 9000,
-      registrationTimeoutMs: 60_000,
-    },
-  );
+      incarnationId: ZERO_UUID,
+      listeners: [],
+      features: [],
+      rack: null,
+      isMigratingZkBroker: false,
+      logDirs: [],
+      previousBrokerEpoch: -1,
+    }),
+    heartbeatIntervalMs: 2000,
+    sessionTimeoutMs: 9000,
+    registrationTimeoutMs: 60_000,
+  });
 });
 
 const patience = (totalMs: number) => ({
@@ -239,6 +234,57 @@ describe('BrokerLifecycleManager', () => {
     expect(heartbeats.at(-1)!.request.wantShutDown).toBe(true);
     heartbeats.at(-1)!.reply(true);
     await stopped;
+  });
+
+  const errors = () => logger.entries.filter(entry => entry.level === 'error').map(entry => entry.message);
+
+  test('says that it was unregistered, once, and what to do, and does not come back by itself', async () => {
+    await run();
+    publish(imageOf(broker(2)));
+    publish(imageOf(broker(2), broker(3)));
+    expect(errors()).toEqual([expect.stringMatching(/broker 1 was unregistered .* start it again/)]);
+    const count = heartbeats.length;
+    heartbeats.at(-1)!.reply(false, Errors.BROKER_ID_NOT_REGISTERED);
+    await settle();
+    runtime.advance(60_000);
+    expect(heartbeats).toHaveLength(count);
+    expect(registrations).toHaveLength(1);
+    expect(errors()).toHaveLength(1);
+    expect(lifecycle.isRunning).toBe(false);
+    await lifecycle.controlledShutdown(patience(10_000));
+    expect(heartbeats).toHaveLength(count);
+  });
+
+  test('says so when another process has its id, and then needs no leave to stop', async () => {
+    await run();
+    const stopped = lifecycle.controlledShutdown(patience(10_000));
+    const next = broker(1);
+    Object.assign(next.data, { brokerEpoch: 2 });
+    publish(imageOf(next));
+    await stopped;
+    expect(errors()).toEqual([expect.stringMatching(/another process has registered as broker 1/)]);
+  });
+
+  test('a controller that knows it no more may be wrong: what it says may never be committed', async () => {
+    await run();
+    for (const code of [Errors.BROKER_ID_NOT_REGISTERED, Errors.STALE_BROKER_EPOCH]) {
+      const count = heartbeats.length;
+      heartbeats.at(-1)!.reply(false, code);
+      await settle();
+      runtime.advance(2000);
+      expect(heartbeats).toHaveLength(count + 1);
+    }
+    expect(errors()).toEqual([]);
+    expect(lifecycle.isRunning).toBe(true);
+  });
+
+  test('a start fails if the broker is unregistered before it is let in', async () => {
+    const started = lifecycle.start(() => caughtUp.push(heartbeats.length));
+    registrations[0]!.resolve(1);
+    await settle();
+    publish(imageOf(broker(1, { fenced: true })));
+    publish(imageOf());
+    await expect(started).rejects.toThrow(/was unregistered/);
   });
 
   test('goes without leave when no controller answers', async () => {

@@ -8,7 +8,7 @@ import {
 } from '../../src/protocol/messages/67-allocate-producer-ids.ts';
 import { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
 import type { ControllerEndpoint, QuorumAccess } from '../../src/server/quorum-access.ts';
-import { ManualRuntime } from './fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 
 const API = { request: AllocateProducerIdsRequest, response: AllocateProducerIdsResponse };
 
@@ -52,7 +52,7 @@ beforeEach(() => {
       return () => {};
     },
   } as unknown as QuorumAccess;
-  channel = new BrokerToControllerChannel(runtime.asRuntime(), silentLogger, client, quorum, {
+  channel = new BrokerToControllerChannel(runtime, silentLogger, client, quorum, {
     retryBackoffMs: 50,
     attemptTimeoutMs: 300,
   });
@@ -99,12 +99,36 @@ describe('BrokerToControllerChannel', () => {
     const answer = send();
     leader = at(2);
     tellLeader();
+    runtime.advance(99);
+    expect(disconnected).toEqual([]);
+    runtime.advance(1);
     expect(disconnected).toEqual([{ host: 'c1', port: 9093 }]);
     await settle();
     runtime.advance(50);
     await settle();
     expect(attempts[1]!.to.host).toBe('c2');
     attempts[1]!.resolve({ errorCode: 0 });
+    await answer;
+  });
+
+  test('takes the last answer of a controller, such as that it has been removed', async () => {
+    const answer = send();
+    leader = at(2);
+    tellLeader();
+    attempts[0]!.resolve({ errorCode: Errors.NONE, producerIdStart: 5 });
+    expect(await answer).toMatchObject({ producerIdStart: 5 });
+    expect(attempts).toHaveLength(1);
+  });
+
+  test('keeps the connection to a controller that leads again', async () => {
+    const answer = send();
+    leader = at(2);
+    tellLeader();
+    leader = at(1);
+    tellLeader();
+    runtime.advance(200);
+    expect(disconnected).toEqual([]);
+    attempts[0]!.resolve({ errorCode: Errors.NONE });
     await answer;
   });
 

@@ -10,14 +10,8 @@ import { Connection } from '../../src/server/connection.ts';
 import { defineHandler, type RequestContext } from '../../src/server/handler.ts';
 import { HandlerTable } from '../../src/server/handler-table.ts';
 import { RequestRouter } from '../../src/server/request-router.ts';
-import {
-  correlationIds,
-  FakeSocket,
-  framed,
-  ManualRuntime,
-  requestFrame,
-  responseBody,
-} from './fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
+import { correlationIds, FakeSocket, framed, requestFrame, responseBody } from './fake-network.ts';
 
 interface Waiting {
   readonly context: RequestContext;
@@ -86,7 +80,7 @@ beforeEach(() => {
   const limited = new LimitedLogger(logger, () => runtime.nowMs, 10_000);
   const table = new HandlerTable([heartbeat, fetch, apiVersions, produce]);
   connection = new Connection(
-    runtime.asRuntime(),
+    runtime,
     socket,
     {
       listenerName: 'PLAINTEXT',
@@ -195,7 +189,7 @@ describe('the order of a connection', () => {
     );
     expect(calls).toBe(3);
     expect(socket.paused).toBe(true);
-    runtime.endTurn();
+    runtime.turn();
     expect(calls).toBe(10);
     expect(socket.paused).toBe(false);
     expect(socket.writes.flatMap(correlationIds)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
@@ -315,7 +309,7 @@ describe('what closes a connection', () => {
       const victim = new FakeSocket();
       const limited = new LimitedLogger(logger, () => runtime.nowMs, 10_000);
       new Connection(
-        runtime.asRuntime(),
+        runtime,
         victim,
         {
           listenerName: 'P',

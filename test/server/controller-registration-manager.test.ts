@@ -5,7 +5,7 @@ import { MetadataImage } from '../../src/metadata/metadata-image.ts';
 import { metadataRecord } from '../../src/metadata/metadata-record.ts';
 import type { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
 import { ControllerRegistrationManager } from '../../src/server/controller-registration-manager.ts';
-import { ManualRuntime } from './fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
 import { imageOf } from './handlers/handler-harness.ts';
 
 const [OWN, OTHER] = ['YWFhYWFhYWFhYWFhYWFhYQ', 'YmJiYmJiYmJiYmJiYmJiYg'];
@@ -44,7 +44,7 @@ beforeEach(() => {
   const channel = {
     send: () => new Promise((resolve, reject) => sent.push({ resolve, reject })),
   } as unknown as BrokerToControllerChannel;
-  manager = new ControllerRegistrationManager(runtime.asRuntime(), logger, channel, {
+  manager = new ControllerRegistrationManager(runtime, logger, channel, {
     controllerId: 1,
     incarnationId: OWN,
     zkMigrationReady: false,

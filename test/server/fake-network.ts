@@ -3,70 +3,7 @@ import { ByteWriter } from '../../src/base/byte-writer.ts';
 import { codecOf } from '../../src/protocol/codec.ts';
 import { RequestHeader } from '../../src/protocol/records/data.ts';
 import { type Infer, type Input, inVersions, type Message } from '../../src/protocol/schema.ts';
-import type { Runtime, ServerSocket, Socket, SocketHandlers, Timer } from '../../src/runtime/runtime.ts';
-
-/** The parts of a runtime that connections use, moved by hand. */
-export class ManualRuntime {
-  nowMs = 1000;
-  private soonQueue: (() => void)[] = [];
-  private timers: { atMs: number; callback: () => void; cancelled: boolean }[] = [];
-  private listeners = new Map<number, (socket: Socket) => void>();
-  closedListeners = 0;
-
-  readonly clock = { wallMs: () => 1_700_000_000_000 + this.nowMs, monotonicMs: () => this.nowMs };
-  readonly timerSource = {
-    after: (delayMs: number, callback: () => void): Timer => {
-      const timer = { atMs: this.nowMs + delayMs, callback, cancelled: false };
-      this.timers.push(timer);
-      return {
-        cancel: () => {
-          timer.cancelled = true;
-        },
-      };
-    },
-    soon: (callback: () => void) => void this.soonQueue.push(callback),
-  };
-
-  asRuntime(): Runtime {
-    return {
-      clock: this.clock,
-      timers: this.timerSource,
-      random: { bytes: (size: number) => Buffer.alloc(size), below: () => 0 },
-      network: {
-        listen: async (
-          { port }: { port: number },
-          onConnection: (socket: Socket) => void,
-        ): Promise<ServerSocket> => {
-          this.listeners.set(port, onConnection);
-          return {
-            port,
-            close: async () => {
-              this.closedListeners++;
-            },
-          };
-        },
-      },
-    } as unknown as Runtime;
-  }
-
-  connect(port: number, socket: FakeSocket): FakeSocket {
-    this.listeners.get(port)!(socket);
-    return socket;
-  }
-
-  /** Moves the clock and runs what is due. */
-  advance(ms: number): void {
-    this.nowMs += ms;
-    const due = this.timers.filter(timer => !timer.cancelled && timer.atMs <= this.nowMs);
-    this.timers = this.timers.filter(timer => !timer.cancelled && timer.atMs > this.nowMs);
-    for (const timer of due) timer.callback();
-  }
-
-  /** Runs what was put off to the end of the turn, and what that puts off again. */
-  endTurn(): void {
-    while (this.soonQueue.length > 0) this.soonQueue.shift()!();
-  }
-}
+import type { Socket, SocketHandlers } from '../../src/runtime/runtime.ts';
 
 /** One end of a connection in the hands of a test. */
 export class FakeSocket implements Socket {

@@ -9,7 +9,8 @@ import { HandlerTable } from '../../src/server/handler-table.ts';
 import { RequestRouter } from '../../src/server/request-router.ts';
 import { SocketServer } from '../../src/server/socket-server.ts';
 import { LimitedLogger } from '../../src/base/logger.ts';
-import { FakeSocket, ManualRuntime, requestFrame } from './fake-network.ts';
+import { ManualRuntime } from '../support/manual-runtime.ts';
+import { FakeSocket, requestFrame } from './fake-network.ts';
 
 let runtime: ManualRuntime;
 let logger: MemoryLogger;
@@ -47,7 +48,7 @@ beforeEach(() => {
   runtime = new ManualRuntime();
   logger = new MemoryLogger();
   answers = [];
-  server = new SocketServer(runtime.asRuntime(), logger, {
+  server = new SocketServer(runtime, logger, {
     maxFrameBytes: 1000,
     maxIdleMs: 60_000,
     maxConnections: 4,
@@ -62,7 +63,7 @@ describe('SocketServer', () => {
     const limited = new LimitedLogger(logger, () => runtime.nowMs, 1000);
     const router = new RequestRouter(new HandlerTable([vote]), {} as ControllerServices, limited);
     await server.listen({ listenerName: 'C', kind: 'controller', host: '', port: 1 }, router);
-    const early = runtime.connect(1, new FakeSocket());
+    const early = runtime.network.accept(1, new FakeSocket());
     expect(early.paused).toBe(true);
     early.receive(requestFrame(VoteRequest, 0, { topics: [] }));
     expect(early.writes).toEqual([]);
@@ -75,17 +76,17 @@ describe('SocketServer', () => {
     await open('broker', 1);
     await open('controller', 2);
     const voteFrame = requestFrame(VoteRequest, 0, { topics: [] });
-    const atBroker = runtime.connect(1, new FakeSocket('10.0.0.1'));
+    const atBroker = runtime.network.accept(1, new FakeSocket('10.0.0.1'));
     atBroker.receive(voteFrame);
     expect(atBroker.ended).toBe(true);
-    const atController = runtime.connect(2, new FakeSocket('10.0.0.2'));
+    const atController = runtime.network.accept(2, new FakeSocket('10.0.0.2'));
     atController.receive(voteFrame);
     expect(atController.writes).toHaveLength(1);
   });
 
   test('refuses connections above each limit and takes them again when others have gone', async () => {
     await open('broker', 1);
-    const connect = (address: string): FakeSocket => runtime.connect(1, new FakeSocket(address));
+    const connect = (address: string): FakeSocket => runtime.network.accept(1, new FakeSocket(address));
     const first = connect('10.0.0.1');
     connect('10.0.0.1');
     expect(connect('10.0.0.1').destroyed).toBe(true);
@@ -103,7 +104,7 @@ describe('SocketServer', () => {
 
   test('looks at the deadlines of connections by itself', async () => {
     await open('broker', 1);
-    const idle = runtime.connect(1, new FakeSocket());
+    const idle = runtime.network.accept(1, new FakeSocket());
     for (let second = 0; second < 62; second++) runtime.advance(1000);
     expect(idle.destroyed).toBe(true);
     expect(server.connectionCount).toBe(0);
@@ -111,13 +112,13 @@ describe('SocketServer', () => {
 
   test('a stop waits for requests in flight, and takes no connection in between', async () => {
     await open('broker', 1);
-    const busy = runtime.connect(1, new FakeSocket());
-    const idle = runtime.connect(1, new FakeSocket());
+    const busy = runtime.network.accept(1, new FakeSocket());
+    const idle = runtime.network.accept(1, new FakeSocket());
     busy.receive(requestFrame(HeartbeatRequest, 4, {}));
     const stopped = server.stop(5000);
     expect(idle.ended).toBe(true);
     expect(busy.ended).toBe(false);
-    expect(runtime.connect(1, new FakeSocket()).destroyed).toBe(true);
+    expect(runtime.network.accept(1, new FakeSocket()).destroyed).toBe(true);
     answers[0]!({});
     await settle();
     expect(busy.writes).toHaveLength(1);
@@ -125,12 +126,12 @@ describe('SocketServer', () => {
     idle.destroy();
     busy.destroy();
     await stopped;
-    expect(runtime.closedListeners).toBe(1);
+    expect(runtime.network.closedListeners).toBe(1);
   });
 
   test('a stop ends connections that take too long', async () => {
     await open('broker', 1);
-    const busy = runtime.connect(1, new FakeSocket());
+    const busy = runtime.network.accept(1, new FakeSocket());
     busy.receive(requestFrame(HeartbeatRequest, 4, {}));
     const stopped = server.stop(5000);
     runtime.advance(5000);

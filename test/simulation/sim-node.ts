@@ -1,6 +1,7 @@
 import type { Uuid } from '../../src/base/uuid.ts';
 import { loadKafkaConfig } from '../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
+import type { LogEnvironment } from '../../src/log/log-environment.ts';
 import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
 import { formatStorage, type InitialVoters } from '../../src/tools/storage-formatter.ts';
 import type { NodeServer } from './node-server.ts';
@@ -109,10 +110,19 @@ export class ClusterNode implements SimNode {
       () => {
         if (!isCurrent()) return;
         this.isUp = true;
+        this.limitTailCache(server);
         this.events.onUp(this);
       },
       error => exit(`did not start: ${String(error)}`),
     );
+  }
+
+  /** The size is no configuration: nothing in production depends on it. */
+  private limitTailCache({ services }: KafkaRaftServer): void {
+    const { tailCacheBytes } = this.world;
+    if (services === undefined || tailCacheBytes === undefined) return;
+    const { tailCache } = Reflect.get(services.logManager, 'environment') as LogEnvironment;
+    Reflect.set(tailCache, 'maxBytes', tailCacheBytes);
   }
 
   private initialVoters(): InitialVoters {

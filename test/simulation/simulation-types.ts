@@ -78,6 +78,12 @@ export interface SimNode {
   readonly endedUncleanly: boolean;
 }
 
+/** A partition that has no leader, and no replica that may become one without a word from an operator. */
+export interface AbandonedPartition {
+  readonly topic: string;
+  readonly partition: number;
+}
+
 /** What clients, probes and checkers may see and do of the world. */
 export interface WorldView {
   readonly seed: number;
@@ -96,6 +102,8 @@ export interface WorldView {
   randomFor(name: string): SimRandom;
   /** The broker listeners of all brokers. */
   bootstrap(): HostAndPort[];
+  /** Those that only an operator can help; none while a broker is missing. */
+  abandonedPartitions(): AbandonedPartition[];
   /**
    * Called after each event, when its microtasks have run: all servers are between two turns. `process` is whose event
    * it was. Must be cheap.

@@ -81,6 +81,11 @@ export interface WorldOptions {
   readonly latencyMaxMs: number;
   readonly systemBufferBytes: number;
   readonly partialReads: number;
+  /**
+   * What brokers keep of the ends of their logs, in bytes; undefined for as much as they like. With little, followers and
+   * consumers read files, also those of a leader that has not restarted.
+   */
+  readonly tailCacheBytes: number | undefined;
   /** Keys of server.properties that all nodes share. */
   readonly properties: ReadonlyMap<string, string>;
 }
@@ -119,6 +124,7 @@ export function drawOptions(random: SimRandom): WorldOptions {
       durability,
       uncleanElection,
     }),
+    tailCacheBytes: random.chance(1 / 3) ? random.pick([0, 2_000]) : undefined,
   };
 }
 

@@ -8,7 +8,7 @@ import { BROKER_PORT, ClusterNode, hostOfNode } from './sim-node.ts';
 import { SimProcess } from './sim-process.ts';
 import { SimRandom } from './sim-random.ts';
 import { SimScheduler } from './sim-scheduler.ts';
-import type { Phase, SimNode, Violation, WorldView } from './simulation-types.ts';
+import type { AbandonedPartition, Phase, SimNode, Violation, WorldView } from './simulation-types.ts';
 import { drawOptions, type NodeOptions, type WorldOptions } from './world-options.ts';
 
 type NodeChange = 'crashed' | 'damaged' | 'powerLost' | 'started' | 'wiped';
@@ -261,13 +261,33 @@ export class World implements WorldView {
     for (const node of this.nodes)
       if (node.isBroker && !image.cluster.isActive(node.id)) return `${node.process.name} is not let in`;
     for (const topic of image.topics.topics()) {
-      for (const [index, { replicas, isr, leader }] of topic.partitions.entries()) {
-        if (leader < 0) return `${topic.name}-${index} has no leader`;
+      for (const [index, { replicas, isr, elr, lastKnownElr, leader }] of topic.partitions.entries()) {
+        if (leader < 0) {
+          const state = `ISR [${isr.join()}], ELR [${elr.join()}], last known [${lastKnownElr.join()}]`;
+          return `${topic.name}-${index} has no leader: ${state} of replicas ${replicas.join()}`;
+        }
         if (isr.length < replicas.length)
           return `${topic.name}-${index} has ISR ${isr.join(' ')} of ${replicas.join(' ')}`;
       }
     }
     return undefined;
+  }
+
+  /**
+   * Where the last member of the ISR came back with an empty disk, it has nothing to lead with, the others may lack records,
+   * and the controller asks nobody any more: ISR, ELR and the last known leader are all empty. Everything else that has no
+   * leader must get one by itself.
+   */
+  abandonedPartitions(): AbandonedPartition[] {
+    const image = this.metadata();
+    if (image === undefined) return [];
+    if (this.nodes.some(node => node.isBroker && !image.cluster.isActive(node.id))) return [];
+    const abandoned: AbandonedPartition[] = [];
+    for (const { name: topic, partitions } of image.topics.topics())
+      for (const [partition, { leader, isr, elr, lastKnownElr }] of partitions.entries())
+        if (leader < 0 && isr.length + elr.length + lastKnownElr.length === 0)
+          abandoned.push({ topic, partition });
+    return abandoned;
   }
 
   /** Nodes that are back in all ISRs have what they had lost. */

@@ -217,6 +217,12 @@ describe('the tools of a cluster', { timeout: 60_000 }, () => {
       { resource: 'topic', name: 'orders', key: keys[0]!, value: '0:1' },
       { resource: 'broker', name: '1', key: rates[0]!, value: '1000' },
     ]);
+    // Any broker may be asked, and one hears of it a moment later than the others.
+    for (const { host, port } of bootstrap) {
+      const isSet = () =>
+        tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys, { host, port });
+      while ((await isSet()).length === 0) await new Promise(resolve => setTimeout(resolve, 20));
+    }
     await rebalance(context, tool, { execute: true, json: true, ...LIMITS });
     expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toEqual([]);
     expect(

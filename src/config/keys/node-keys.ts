@@ -29,6 +29,13 @@ export const NODE_KEYS: readonly KeyDefinition[] = [
     'MEDIUM',
     'Time in ms between heartbeats of a broker to the controller.',
   ),
+  boolean(
+    'broker.crash.detection.enable',
+    true,
+    'MEDIUM',
+    'Whether the active controller fences a broker that has missed two heartbeats and whose listeners refuse ' +
+      'connections, without waiting for the end of its session: its process has ended. Only controllers use it.',
+  ),
   int(
     'broker.session.timeout.ms',
     9000,

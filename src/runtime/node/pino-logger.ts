@@ -1,5 +1,7 @@
+import { createRequire } from 'node:module';
 import { type Logger as Pino, pino, stdTimeFunctions } from 'pino';
-import { PinoPretty } from 'pino-pretty';
+
+const require = createRequire(import.meta.url);
 
 export type PinoLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
@@ -50,6 +52,8 @@ export function createPinoLogger(options: PinoLoggerOptions): PinoLogger {
   // Not the host and pid on every line: one broker is one process, and its first line says which.
   const settings = { level: options.level, base: null };
   if (options.terminal) {
+    // Loaded here only: a node that writes JSON starts sooner without it.
+    const { PinoPretty } = require('pino-pretty') as typeof import('pino-pretty');
     const pretty = PinoPretty({
       destination: descriptor,
       sync: true,

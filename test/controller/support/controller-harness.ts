@@ -10,7 +10,7 @@ import type { MetadataRecord } from '../../../src/metadata/metadata-record.ts';
 import { METADATA_VERSION_LATEST } from '../../../src/metadata/metadata-version.ts';
 import type { BrokerHeartbeatRequest } from '../../../src/protocol/messages/63-broker-heartbeat.ts';
 import type { BrokerRegistrationRequest } from '../../../src/protocol/messages/62-broker-registration.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { ManualRuntime } from '../../support/manual-runtime.ts';
 import { FakeQuorum } from './fake-quorum.ts';
 
 export const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qg';
@@ -35,7 +35,7 @@ export function testConfig(values: Readonly<Record<string, string>> = {}): Kafka
 
 /** A controller over a {@link FakeQuorum}, with the loader between them. */
 export class ControllerHarness {
-  readonly clock = new FakeClock();
+  readonly clock = new ManualRuntime();
   readonly quorum: FakeQuorum;
   readonly loader: MetadataLoader;
   readonly controller: QuorumController;
@@ -50,7 +50,7 @@ export class ControllerHarness {
   ) {
     this.quorum = options.quorum ?? new FakeQuorum();
     this.loader = new MetadataLoader(silentLogger, this.quorum);
-    this.controller = new QuorumController(this.clock.runtime, silentLogger, this.quorum, this.loader, {
+    this.controller = new QuorumController(this.clock, silentLogger, this.quorum, this.loader, {
       config: testConfig(options.config),
       clusterId: CLUSTER_ID,
       bootstrapRecords: options.bootstrap ?? defaultBootstrapRecords(METADATA_VERSION_LATEST),
@@ -83,7 +83,7 @@ export class ControllerHarness {
   directoryOf(brokerId: number): Uuid {
     let directory = this.directories.get(brokerId);
     if (directory === undefined) {
-      directory = randomUuid(size => this.clock.runtime.random.bytes(size));
+      directory = randomUuid(size => this.clock.random.bytes(size));
       this.directories.set(brokerId, directory);
     }
     return directory;
@@ -106,6 +106,12 @@ export class ControllerHarness {
     await this.controller.createTopics({ topics, timeoutMs: 1000, validateOnly: false });
   }
 
+  /** The answer of an operation that may take several turns of the event loop. */
+  async finished<T>(operation: Promise<T>): Promise<T> {
+    await this.clock.settle();
+    return operation;
+  }
+
   /** As if this node's process had begun anew and led again: it has heard of nobody. */
   restartController(): void {
     this.quorum.elect(2);
@@ -116,7 +122,7 @@ export class ControllerHarness {
     brokerId: number,
     changes: Partial<BrokerRegistrationRequest> = {},
   ): BrokerRegistrationRequest {
-    const random = (size: number): Buffer => this.clock.runtime.random.bytes(size);
+    const random = (size: number): Buffer => this.clock.random.bytes(size);
     return {
       brokerId,
       clusterId: CLUSTER_ID,

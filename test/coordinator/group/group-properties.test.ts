@@ -82,7 +82,13 @@ class Client {
       this.sync = this.h.sync(this.memberId, this.generationId, leads ? assign(joined) : {}, this.static);
       this.phase = 'syncing';
     } else if (this.phase === 'in') {
-      this.on(await this.h.heartbeat(this.memberId, this.generationId, this.instance ?? null));
+      const { memberId, generationId } = this;
+      const beating = this.h.heartbeat(memberId, generationId, this.instance ?? null).then(error => {
+        const isSame = this.memberId === memberId && this.generationId === generationId;
+        if (this.phase === 'in' && isSame) this.on(error);
+      });
+      // While commits are held back the answer waits behind them: for longer than this step.
+      if (this.h.partitions.autoCommit) await beating;
     }
     await this.h.clock.settle();
     this.look();
@@ -231,11 +237,13 @@ describe('a group under members that crash, appends that fail and coordinators t
 
         heal();
         await h.clock.settle();
-        const alive = clients.map((client, i) => (client.phase === 'dead' ? make(i) : client));
-        clients.splice(0, clients.length, ...alive);
         // Everybody who is left behind has its session to live, then the rebalance has its time.
         for (let ms = 0; ms < SESSION_MS + 2 * REBALANCE_MS + 5000; ms += 1000) {
-          for (const client of clients) await client.step();
+          for (const [i, client] of clients.entries()) {
+            // A static member that was let in and not yet written down is fenced after a failover: it is started again.
+            if (client.phase === 'dead') clients[i] = make(i);
+            await clients[i]!.step();
+          }
           await h.clock.pass(1000);
           lookAll();
         }

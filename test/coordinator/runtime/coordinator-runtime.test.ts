@@ -8,7 +8,7 @@ import type {
   CoordinatorShardContext,
 } from '../../../src/coordinator/runtime/coordinator-shard.ts';
 import { Errors, KafkaError } from '../../../src/protocol/errors.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { ManualRuntime } from '../../support/manual-runtime.ts';
 import { MemoryPartitions } from '../memory-partition.ts';
 
 type Record = readonly [key: string, value: string | null];
@@ -42,14 +42,14 @@ class MapShard implements CoordinatorShard<Record> {
 }
 
 class Harness {
-  readonly clock = new FakeClock();
+  readonly clock = new ManualRuntime();
   readonly partitions = new MemoryPartitions();
   readonly logger = new MemoryLogger();
   readonly shards: MapShard[] = [];
   readonly runtime: CoordinatorRuntime<MapShard, Record>;
 
   constructor(appendLingerMs = -1) {
-    this.runtime = new CoordinatorRuntime(this.clock.runtime, this.logger, {
+    this.runtime = new CoordinatorRuntime(this.clock, this.logger, {
       topic: 'state',
       serde: {
         serialize: ([key, value]) => ({

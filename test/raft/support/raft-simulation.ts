@@ -97,8 +97,12 @@ export function signature(entry: LogEntry): string {
 export class RaftSimulation {
   readonly nodes = new Map<number, SimulatedNode>();
   readonly network: RaftMessage[] = [];
+  /** The last request of each replica to each other one. */
+  private readonly requests = new Map<string, RaftMessage>();
   nowMs = 0;
   /** Every line of what happened, if somebody wants to read it. */
+  /** Whether who asks a process that is down is told so while {@link settle} runs; else it hears nothing. */
+  refusesWhenDown = false;
   onMessage: ((message: RaftMessage, what: 'sent' | 'delivered') => void) | undefined;
   onReady: ((node: SimulatedNode, ready: Ready) => void) | undefined;
   private readonly options: SimulationOptions;
@@ -243,6 +247,28 @@ export class RaftSimulation {
     for (let i = this.network.length - 1; i >= 0; i--) if (which(this.network[i]!)) this.network.splice(i, 1);
   }
 
+  /** The sender of the request at `index` learns that nobody listens where it went. */
+  refuse(index: number): void {
+    const message = this.network[index];
+    if (message === undefined || message.type.endsWith('Response')) return;
+    this.network.splice(index, 1);
+    this.fail(message, true);
+    this.count('refused');
+  }
+
+  /** All connections to a node break off: whoever waits for an answer learns that there will be none. */
+  disconnect(id: number): void {
+    this.drop(message => message.to === id || message.from === id);
+    for (const request of [...this.requests.values()]) if (request.to === id) this.fail(request, false);
+  }
+
+  private fail({ from, to: peer, correlationId }: RaftMessage, refused: boolean): void {
+    const node = this.nodes.get(from);
+    if (node?.core === undefined) return;
+    const event = { type: 'requestFailed', peer, correlationId, refused } as const;
+    this.process(node, node.core.step(event, this.nowMs));
+  }
+
   /** Delivers the message at `index`; it stays in the network too if `again`. */
   deliver(index: number, again = false): void {
     const message = this.network[index];
@@ -343,13 +369,20 @@ export class RaftSimulation {
     while (this.nowMs - startMs <= limitMs) {
       for (let round = 0; round < 200 && this.network.length > 0; round++) {
         this.flushAll();
-        this.deliver(0);
+        if (this.isRefused(0)) this.refuse(0);
+        else this.deliver(0);
       }
       this.flushAll();
       if (until()) return this.nowMs - startMs;
       this.tick(10);
     }
     throw new Violation('M11', `not reached in ${limitMs} ms`);
+  }
+
+  /** Processes that are down refuse requests, if {@link refusesWhenDown}. */
+  private isRefused(index: number): boolean {
+    const { to, type } = this.network[index]!;
+    return this.refusesWhenDown && !type.endsWith('Response') && this.nodes.get(to)?.core === undefined;
   }
 
   private process(node: SimulatedNode, ready: Ready): void {
@@ -387,6 +420,7 @@ export class RaftSimulation {
     if (!message.type.endsWith('Response'))
       node.highestEpochSaid = Math.max(node.highestEpochSaid, message.epoch);
     this.network.push(filled);
+    if (!message.type.endsWith('Response')) this.requests.set(`${message.from}>${message.to}`, message);
     this.onMessage?.(filled, 'sent');
   }
 

@@ -141,6 +141,13 @@ describe('watermarks', () => {
     expect(next.check(checkWatermarks)).toEqual([]);
   });
 
+  it('R3: answers to questions that name no leader epoch may be of different epochs', () => {
+    const history = new HistoryBuilder()
+      .poll('c1', 1, 0, ['a', 'b'], { leaderEpoch: -1 })
+      .poll('c1', 1, 2, [], { highWatermark: 0, leaderEpoch: -1 });
+    expect(history.check(checkWatermarks)).toEqual([]);
+  });
+
   it('R12: the end of the log is listed lower than it was listed before the question', () => {
     expect(new HistoryBuilder().listed('c1', 5).listed('c2', 4, 1).check(checkWatermarks)).toEqual(['R12']);
   });

@@ -301,6 +301,9 @@ function checkPoll(event: RecordedOf<'poll'>, byEpoch: Map<string, Offset>, find
       `${process} got ${partition} ${last.offset} from broker ${broker}, whose high watermark is ${highWatermark}`,
     );
   }
+  // Up to Fetch v8 nothing says in which epoch a leader answers, and a new one may know less than the last: one that has
+  // been elected again after its process died begins with its checkpoint.
+  if (leaderEpoch < 0) return;
   // One client's answers from one broker come in order; those of a leader in one epoch may not go back.
   const key = `${process} ${partition} ${broker} ${leaderEpoch}`;
   const before = byEpoch.get(key) ?? -1;

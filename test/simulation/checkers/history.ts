@@ -70,6 +70,7 @@ export interface PollEvent {
   /** Who answered, and whether it was asked as a follower. */
   readonly broker: number;
   readonly fromFollower: boolean;
+  /** The broker was asked in this leader epoch, and has to be in it to answer; -1 if the question named none. */
   readonly leaderEpoch: number;
   readonly fetchOffset: Offset;
   readonly records: readonly ReadRecord[];

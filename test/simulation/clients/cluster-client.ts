@@ -19,6 +19,15 @@ export interface KnownPartition {
   replicas: readonly number[];
 }
 
+/** What is drawn for producers and consumers alike. */
+export interface TrafficSettings {
+  readonly topics: readonly string[];
+  /** The newest version of Produce or Fetch that it speaks. */
+  readonly maxVersion: number;
+  /** How often it does what no good client does, per request. */
+  readonly misbehaves: number;
+}
+
 export interface ClusterClientOptions {
   readonly name: string;
   readonly runtime: Runtime;

@@ -10,13 +10,12 @@ import type { Infer, Input } from '../../../src/protocol/schema.ts';
 import { batchesOf } from '../../../src/record/record-batch.ts';
 import type { History, Observation, PartitionKey, PositionEvent, ReadRecord } from '../checkers/history.ts';
 import type { SimClient } from '../simulation-types.ts';
-import type { ClusterClient, KnownPartition } from './cluster-client.ts';
+import type { ClusterClient, KnownPartition, TrafficSettings } from './cluster-client.ts';
 import type { Api } from './protocol-connection.ts';
 import { Unanswered } from './protocol-connection.ts';
 
-export interface ConsumerSettings {
-  readonly topics: readonly string[];
-  readonly maxVersion: number;
+/** It misbehaves by breaking its connection or its session. */
+export interface ConsumerSettings extends TrafficSettings {
   readonly fetchMaxWaitMs: number;
   readonly fetchMinBytes: number;
   readonly fetchMaxBytes: number;
@@ -29,8 +28,6 @@ export interface ConsumerSettings {
   readonly rack: string;
   /** How often it jumps back to an older offset or asks for the end of the log, per look around. */
   readonly seeks: number;
-  /** How often it breaks its connection or session, per fetch. */
-  readonly misbehaves: number;
   /** Disks are damaged in this run: a batch with a wrong checksum is read again, until another replica leads. */
   readonly meetsDamage: boolean;
 }
@@ -55,6 +52,7 @@ interface SentPartition {
   readonly state: PartitionState;
   readonly session: number;
   readonly position: Offset;
+  /** That the broker was told, and has to be in to answer; -1 where the version of Fetch has none. */
   readonly leaderEpoch: number;
   /** It is asked of a replica that does not lead, as far as is known. */
   readonly fromFollower: boolean;
@@ -80,6 +78,7 @@ const LOOK_MS = 50;
 const FETCH_SESSIONS_SINCE = 7;
 const TOPIC_IDS_SINCE = 13;
 const LAST_FETCHED_EPOCH_SINCE = 12;
+const LEADER_EPOCH_SINCE = 9;
 /** Java: metadata.max.age.ms; here it has to end sometimes. */
 const PREFERRED_REPLICA_MS = 2_000;
 
@@ -259,7 +258,8 @@ export class SimConsumer implements SimClient {
       const sent = new Map<PartitionKey, SentPartition>();
       for (const state of states) {
         const { partition, session, position } = state;
-        const { leader, leaderEpoch } = partition;
+        const { leader } = partition;
+        const leaderEpoch = version >= LEADER_EPOCH_SINCE ? partition.leaderEpoch : -1;
         sent.set(partition.key, { state, session, position, leaderEpoch, fromFollower: broker !== leader });
       }
       const body = this.request(broker, sent, version);

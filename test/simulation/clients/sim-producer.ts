@@ -11,11 +11,15 @@ import { incrementSequence } from '../../../src/record/record.ts';
 import { RecordBatchBuilder } from '../../../src/record/record-batch-builder.ts';
 import type { History, Observation } from '../checkers/history.ts';
 import type { SimClient } from '../simulation-types.ts';
-import { type ClusterClient, type KnownPartition, NO_BROKER } from './cluster-client.ts';
+import {
+  type ClusterClient,
+  type KnownPartition,
+  NO_BROKER,
+  type TrafficSettings,
+} from './cluster-client.ts';
 import { Unanswered } from './protocol-connection.ts';
 
-export interface ProducerSettings {
-  readonly topics: readonly string[];
+export interface ProducerSettings extends TrafficSettings {
   readonly acks: -1 | 0 | 1;
   /** With a producer id and sequence numbers; acks is -1 then. */
   readonly idempotent: boolean;
@@ -29,9 +33,6 @@ export interface ProducerSettings {
   readonly maxBatchRecords: number;
   readonly valueBytes: number;
   readonly compression: CompressionType;
-  readonly maxVersion: number;
-  /** How often it does what no good client does, per request. */
-  readonly misbehaves: number;
   /** Batches in all; then it only finishes. */
   readonly maxBatches: number;
 }

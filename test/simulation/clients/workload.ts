@@ -15,6 +15,7 @@ import type {
 import { ClusterClient } from './cluster-client.ts';
 import { type AdminSettings, SimAdmin } from './sim-admin.ts';
 import { SimConsumer } from './sim-consumer.ts';
+import { SimOperator } from './sim-operator.ts';
 import { SimProducer } from './sim-producer.ts';
 import { drawSwarm, finalConsumer, type Swarm } from './swarm.ts';
 
@@ -96,7 +97,9 @@ function makeClients(
     writers,
     () => (mayLose ? new Map() : acknowledgedEnds(history)),
   );
-  return [...last.writers, ...consumers, last];
+  // Where nothing may be lost, nothing may need a decision either.
+  const operators = world.options.lossAllowed ? [new SimOperator(makeClient('operator'), world)] : [];
+  return [...last.writers, ...consumers, last, ...operators];
 }
 
 /** The offsets after the last record of each partition that was acknowledged with acks=all. */

@@ -94,7 +94,7 @@ export const logMutants: readonly Mutant[] = [
         'endOffsetForEpoch',
         () =>
           function (this: Inner, leaderEpoch: number) {
-            return { leaderEpoch, offset: this.endOffset };
+            return { leaderEpoch, offset: this.logEndOffset };
           },
       ),
   },

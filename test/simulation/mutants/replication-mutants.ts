@@ -3,6 +3,7 @@ import { DelayedProduce } from '../../../src/replication/delayed-produce.ts';
 import { FetcherPartition } from '../../../src/replication/fetcher-partition.ts';
 import { FetchReader } from '../../../src/replication/fetch-reader.ts';
 import { Partition } from '../../../src/replication/partition.ts';
+import { PartitionWaits } from '../../../src/replication/partition-waits.ts';
 import { ReplicaFetcher } from '../../../src/replication/replica-fetcher.ts';
 import { type Inner, type Mutant, patch, patchGetter } from './mutant.ts';
 
@@ -142,8 +143,8 @@ export const replicationMutants: readonly Mutant[] = [
     caughtBy: ['R4', 'lost-write', 'unseen'],
     apply: () =>
       patch(
-        Partition,
-        'failWaits',
+        PartitionWaits,
+        'onRole',
         original =>
           function (this: Inner, makeError: () => KafkaError) {
             const waits = this.highWatermarkWaits;

@@ -9,7 +9,7 @@ import org.apache.kafka.common.TopicPartition;
 /**
  * Reads COUNT records in a group, in two lives: the first commits after about half of them and leaves, the second
  * goes on from what was committed. Then seeks without a group to offset 1 of partition 0. Prints for each record
- * "life TAB partition TAB offset TAB key TAB value". Compiles from 2.0 on.
+ * "life TAB partition TAB offset TAB key TAB value". Works with every client from 0.9 on.
  * Arguments: bootstrap topic group count [config=value]...
  */
 public final class Main {
@@ -50,7 +50,7 @@ public final class Main {
     System.out.print(OUT);
   }
 
-  private static int readInGroup(String life, Properties config, String topic, int wanted) {
+  private static int readInGroup(String life, Properties config, String topic, int wanted) throws Exception {
     KafkaConsumer<String, String> consumer = new KafkaConsumer<String, String>(config);
     consumer.subscribe(Arrays.asList(topic));
     int read = 0;
@@ -69,8 +69,16 @@ public final class Main {
     return read;
   }
 
-  private static ConsumerRecords<String, String> poll(KafkaConsumer<String, String> consumer) {
-    return consumer.poll(Duration.ofMillis(500));
+  /** By the method that the client has: that with a number is gone in 4.0, that with a duration came in 2.0. */
+  @SuppressWarnings("unchecked")
+  private static ConsumerRecords<String, String> poll(KafkaConsumer<String, String> consumer) throws Exception {
+    Object result;
+    try {
+      result = KafkaConsumer.class.getMethod("poll", Duration.class).invoke(consumer, Duration.ofMillis(500));
+    } catch (NoSuchMethodException old) {
+      result = KafkaConsumer.class.getMethod("poll", long.class).invoke(consumer, 500L);
+    }
+    return (ConsumerRecords<String, String>) result;
   }
 
   private static void print(String life, ConsumerRecord<String, String> record) {

@@ -17,47 +17,62 @@ import org.apache.kafka.common.utils.LogContext;
 public final class Main {
   /** In the place of the end of the process. */
   private static final class Exited extends Error {
-    final int code;
-
-    Exited(int code) {
+    Exited() {
       super(null, null, false, false);
-      this.code = code;
     }
+  }
+
+  /** Of the tool that runs: the code that it ended with, if it did. */
+  private static Integer exitCode;
+  private static ByteArrayOutputStream out;
+  private static ByteArrayOutputStream err;
+  private static byte[] outAtExit;
+  private static byte[] errAtExit;
+
+  /** A tool may take the error for its own and go on: what it says after its end does not count. */
+  private static void exit(int code, String message) {
+    end(code);
+    throw new Exited();
+  }
+
+  private static void end(int code) {
+    if (exitCode != null) return;
+    exitCode = code;
+    outAtExit = out.toByteArray();
+    errAtExit = err.toByteArray();
   }
 
   public static void main(String[] args) throws Exception {
     PrintStream answers = System.out;
-    Exit.setExitProcedure((code, message) -> { throw new Exited(code); });
-    Exit.setHaltProcedure((code, message) -> { throw new Exited(code); });
+    Exit.setExitProcedure(Main::exit);
+    Exit.setHaltProcedure(Main::exit);
     // Whatever the logging says of itself at its start belongs to no tool.
     new LogContext().logger(Main.class);
     BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     for (String line = commands.readLine(); line != null; line = commands.readLine()) {
       String[] words = line.split("\t", -1);
-      ByteArrayOutputStream out = new ByteArrayOutputStream();
-      ByteArrayOutputStream err = new ByteArrayOutputStream();
+      exitCode = null;
+      out = new ByteArrayOutputStream();
+      err = new ByteArrayOutputStream();
       System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
       System.setErr(new PrintStream(err, true, StandardCharsets.UTF_8));
-      int code = run(words[0], Arrays.copyOfRange(words, 1, words.length));
-      System.out.flush();
-      System.err.flush();
-      answers.println("answer\t" + code + "\t" + encode(out) + "\t" + encode(err));
+      run(words[0], Arrays.copyOfRange(words, 1, words.length));
+      answers.println("answer\t" + exitCode + "\t" + encode(outAtExit) + "\t" + encode(errAtExit));
       answers.flush();
     }
   }
 
-  private static int run(String mainClass, String[] args) throws Exception {
+  private static void run(String mainClass, String[] args) throws Exception {
     try {
       Class.forName(mainClass).getMethod("main", String[].class).invoke(null, (Object) args);
-      return 0;
+      end(0);
     } catch (InvocationTargetException failure) {
-      if (failure.getCause() instanceof Exited exited) return exited.code;
-      failure.getCause().printStackTrace();
-      return 1;
+      if (exitCode == null) failure.getCause().printStackTrace();
+      end(1);
     }
   }
 
-  private static String encode(ByteArrayOutputStream bytes) {
-    return Base64.getEncoder().encodeToString(bytes.toByteArray());
+  private static String encode(byte[] bytes) {
+    return Base64.getEncoder().encodeToString(bytes);
   }
 }

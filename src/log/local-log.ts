@@ -1,0 +1,329 @@
+import { invariant } from '../base/assert.ts';
+import { max64, min64, type Offset, type Timestamp } from '../base/int64.ts';
+import type { LogConfig } from '../config/log-config.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
+import { AppendQueue, type AppendQueueOwner } from './append-queue.ts';
+import type { LogDirectoryState, LogEnvironment } from './log-environment.ts';
+import type { LoadedLog } from './log-loader.ts';
+import { LogReader } from './log-reader.ts';
+import type { LogSegment } from './log-segment.ts';
+import { type LogSegments, openSegment } from './log-segments.ts';
+import type { PendingAppend } from './pending-append.ts';
+import type { TailCacheOfLog } from './tail-cache.ts';
+import type { TopicPartition } from './topic-partition.ts';
+
+/** The log above a {@link LocalLog}. */
+export interface LocalLogOwner {
+  /** `logEndOffset` moved up. Called once per write, before the callbacks of the appends. Must not throw. */
+  onLogEndOffsetAdvanced(): void;
+  /** Makes durable what is kept beside the segments; the recovery point moves then. */
+  persistBesideSegments(): void;
+}
+
+/**
+ * The segments of one log on this broker, and the files they are in: the second half of appends, reads, rolling,
+ * cutting, deleting, fsyncs. It knows offsets and bytes; what records mean (producers, leader epochs, the high
+ * watermark, where the log starts for consumers) is known to the `UnifiedLog` above it.
+ *
+ *     recoveryPoint <= logEndOffset <= stagedEndOffset
+ */
+export class LocalLog implements AppendQueueOwner {
+  readonly topicPartition: TopicPartition;
+  readonly dir: LogDirectoryState;
+  readonly segments: LogSegments;
+  readonly reader: LogReader;
+  config: LogConfig;
+
+  private readonly environment: LogEnvironment;
+  private readonly owner: LocalLogOwner;
+  private readonly queue: AppendQueue;
+  private readonly tail: TailCacheOfLog;
+  private currentDirectory: string;
+  private endOffset: Offset;
+  private stagedEnd: Offset;
+  private recoveryPointOffset: Offset;
+  private lastFlushMs: number;
+  private needsNameSync: boolean;
+  private flushing: Promise<void> | undefined;
+  private rewinds = 0;
+  private closed = false;
+
+  constructor(environment: LogEnvironment, dir: LogDirectoryState, loaded: LoadedLog, owner: LocalLogOwner) {
+    this.environment = environment;
+    this.dir = dir;
+    this.owner = owner;
+    this.topicPartition = loaded.topicPartition;
+    this.currentDirectory = loaded.directory;
+    this.config = loaded.config;
+    this.segments = loaded.segments;
+    this.endOffset = loaded.nextOffset;
+    this.stagedEnd = loaded.nextOffset;
+    this.recoveryPointOffset = loaded.recoveryPoint;
+    this.needsNameSync = loaded.isNew;
+    this.lastFlushMs = environment.runtime.clock.monotonicMs();
+    this.tail = environment.tailCache.forLog();
+    this.queue = new AppendQueue(this, environment.writer);
+    this.reader = new LogReader(environment, dir, this.segments, this.tail);
+  }
+
+  /** The absolute path of the partition's directory. */
+  get directory(): string {
+    return this.currentDirectory;
+  }
+
+  get logEndOffset(): Offset {
+    return this.endOffset;
+  }
+
+  get stagedEndOffset(): Offset {
+    return this.stagedEnd;
+  }
+
+  get recoveryPoint(): Offset {
+    return this.recoveryPointOffset;
+  }
+
+  /** Of the monotonic clock, ms. */
+  get lastFlushTimeMs(): number {
+    return this.lastFlushMs;
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  get sizeInBytes(): number {
+    let size = 0;
+    for (const segment of this.segments.all) size += segment.writtenBytes;
+    return size;
+  }
+
+  /** Throws KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER. */
+  checkOnline(): void {
+    if (this.dir.isOffline)
+      throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, `log directory ${this.dir.path} is offline`);
+    if (this.closed) {
+      throw new KafkaError(
+        Errors.NOT_LEADER_OR_FOLLOWER,
+        `the log of ${this.topicPartition.topic}-${this.topicPartition.partition} is closed`,
+      );
+    }
+  }
+
+  // Appending.
+
+  /** Whether the next append, of `bytes` up to `lastOffset`, belongs in a new segment. */
+  shouldRoll(bytes: number, lastOffset: Offset, maxTimestamp: Timestamp, nowMs: number): boolean {
+    try {
+      return this.segments.active.shouldRoll(this.config, bytes, lastOffset, maxTimestamp, nowMs);
+    } catch (error) {
+      throw this.dir.storageError(error);
+    }
+  }
+
+  /** Takes an append whose bytes the active segment has staged, or the duplicate of one that is staged still. */
+  stage(append: PendingAppend): void {
+    if (append.segment !== undefined) this.stagedEnd = append.endOffset;
+    this.queue.stage(append);
+  }
+
+  /** Writes what is staged at once, rather than at the end of the turn (with pooled writes: does nothing). */
+  writeStaged(): void {
+    this.queue.writeNow();
+  }
+
+  /** Resolves when nothing staged waits for a write or fsync; `undefined` if that is so now. */
+  settled(): Promise<void> | undefined {
+    return this.queue.settled();
+  }
+
+  // For the queue.
+
+  mustSync(unsyncedRecords: number): boolean {
+    return this.config.durability === 'fsync' || unsyncedRecords >= this.config.flushMessages;
+  }
+
+  syncNames(): void {
+    const { disk } = this.environment;
+    if (this.needsNameSync) {
+      this.needsNameSync = false;
+      disk.syncDirectorySync(this.currentDirectory);
+    }
+    if (this.dir.needsSync) {
+      this.dir.needsSync = false;
+      disk.syncDirectorySync(this.dir.path);
+    }
+  }
+
+  publish(appends: readonly PendingAppend[]): void {
+    for (const { segment, records, firstOffset, endOffset, position } of appends) {
+      if (segment === undefined || records === undefined) continue;
+      this.tail.add(firstOffset, endOffset, segment, position, records);
+      this.endOffset = endOffset;
+    }
+    this.owner.onLogEndOffsetAdvanced();
+  }
+
+  onError(error: Error): void {
+    this.dir.fail(error);
+    this.markOffline();
+  }
+
+  /** The log directory has failed: whoever waits for an append is told so. */
+  markOffline(): void {
+    this.queue.failAll(
+      new KafkaError(Errors.KAFKA_STORAGE_ERROR, `log directory ${this.dir.path} is offline`),
+    );
+  }
+
+  // Segments.
+
+  /**
+   * The first half of a roll: the active segment gets no more batches. Whether there is a second, {@link addSegment}:
+   * not if the active segment is at `baseOffset` and empty.
+   */
+  finishActiveSegment(baseOffset: Offset): boolean {
+    const { active } = this.segments;
+    if (active.baseOffset === baseOffset && active.stagedBytes === 0) return false;
+    invariant(
+      baseOffset > active.baseOffset,
+      'S1',
+      () => `segment ${baseOffset} in front of ${active.baseOffset}`,
+    );
+    active.persistIndexes(true);
+    // No segment may survive a power failure that one before it does not.
+    this.syncNames();
+    return true;
+  }
+
+  /** A new active segment. */
+  addSegment(baseOffset: Offset): void {
+    this.segments.add(openSegment(this.environment, this.currentDirectory, this.config, baseOffset));
+    this.needsNameSync = true;
+  }
+
+  /** Writes what is staged, as a truncation needs it. With pooled writes await {@link settled} first. */
+  prepareToTruncate(): void {
+    this.checkOnline();
+    this.queue.writeNow();
+    this.checkOnline();
+  }
+
+  /** Removes the batches that hold or follow `offset`, which is not below the first segment. */
+  truncateTo(offset: Offset): void {
+    this.beginRewind(offset);
+    for (const segment of [...this.segments.all].reverse()) {
+      if (segment.baseOffset <= offset) break;
+      this.dropSegment(segment);
+    }
+    this.segments.active.truncateTo(offset);
+    this.rewindTo(offset);
+  }
+
+  /** Removes all batches; the log is empty at `offset`, and as such on disk. */
+  truncateFullyAndStartAt(offset: Offset): void {
+    this.beginRewind(min64(offset, this.segments.first!.baseOffset));
+    for (const segment of [...this.segments.all]) this.dropSegment(segment);
+    this.addSegment(offset);
+    this.rewindTo(offset);
+    this.recoveryPointOffset = offset;
+  }
+
+  private beginRewind(offset: Offset): void {
+    this.rewinds++;
+    this.queue.dropFrom(offset);
+    this.tail.clear();
+    this.reader.forgetPlaces();
+  }
+
+  private rewindTo(offset: Offset): void {
+    this.endOffset = offset;
+    this.stagedEnd = offset;
+    this.recoveryPointOffset = min64(this.recoveryPointOffset, offset);
+  }
+
+  private dropSegment(segment: LogSegment): void {
+    this.segments.remove(segment);
+    segment.removeFiles();
+    this.needsNameSync = true;
+  }
+
+  /**
+   * Gives the files of segments that are no longer in {@link segments} `.deleted` names, and removes them after
+   * `file.delete.delay.ms`.
+   */
+  deleteSegmentFiles(segments: readonly LogSegment[]): void {
+    for (const segment of segments) segment.markDeleted();
+    this.reader.forgetPlaces();
+    const { timers } = this.environment.runtime;
+    timers.after(this.config.fileDeleteDelayMs, () => {
+      if (this.dir.isOffline) return;
+      try {
+        for (const segment of segments) segment.removeFiles();
+      } catch (error) {
+        this.dir.fail(error as Error);
+      }
+    });
+  }
+
+  // Durability.
+
+  get isDirty(): boolean {
+    return this.recoveryPointOffset < this.endOffset;
+  }
+
+  /**
+   * Writes what is staged and fsyncs what lies below `upTo` (exclusive; default: all). Then the recovery point moves.
+   */
+  flush(upTo?: Offset): Promise<void> {
+    const before = this.flushing ?? Promise.resolve();
+    const flushing = before.catch(() => {}).then(() => this.flushNow(upTo));
+    this.flushing = flushing;
+    return flushing;
+  }
+
+  private async flushNow(upTo: Offset | undefined): Promise<void> {
+    this.checkOnline();
+    this.queue.writeNow();
+    if (!this.queue.isWritten) await this.queue.settled();
+    this.checkOnline();
+    const target = upTo === undefined ? this.stagedEnd : min64(upTo, this.stagedEnd);
+    if (target <= this.recoveryPointOffset) return;
+    const { rewinds } = this;
+    try {
+      for (const segment of this.segments.overlapping(this.recoveryPointOffset, target)) {
+        if (!segment.deleted) await segment.flush();
+      }
+      if (this.closed || this.rewinds !== rewinds) return;
+      this.owner.persistBesideSegments();
+      this.syncNames();
+    } catch (error) {
+      if (this.rewinds !== rewinds) return;
+      throw this.dir.storageError(error);
+    }
+    this.recoveryPointOffset = max64(this.recoveryPointOffset, target);
+    this.lastFlushMs = this.environment.runtime.clock.monotonicMs();
+    if (this.recoveryPointOffset >= this.stagedEnd) this.queue.resetUnsyncedRecords();
+  }
+
+  /** Writes the index files, before a clean stop. */
+  persistIndexes(): void {
+    for (const segment of this.segments.all) segment.persistIndexes(segment.stagedBytes > 0);
+  }
+
+  /** Lets go of files and memory. Nothing is written any more. */
+  closeFiles(): void {
+    this.closed = true;
+    this.tail.clear();
+    for (const segment of this.segments.all) segment.closeFiles();
+  }
+
+  /** Moves the directory out of the way, to be deleted or looked at; the log takes no more calls. */
+  retireTo(directory: string): void {
+    this.queue.failAll(new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, 'the partition was deleted'));
+    this.closeFiles();
+    for (const segment of this.segments.all) segment.deleted = true;
+    this.dir.onDisk(() => this.environment.disk.renameSync(this.currentDirectory, directory));
+    this.currentDirectory = directory;
+  }
+}

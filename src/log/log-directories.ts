@@ -1,0 +1,107 @@
+import type { BrokerEpoch } from '../base/int64.ts';
+import type { Logger } from '../base/logger.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
+import { type Disk, LockedError } from '../runtime/runtime.ts';
+import { LogDirectory } from './log-directory.ts';
+import type { LogRegistry } from './log-registry.ts';
+
+export type CheckpointKind = 'writeRecoveryPoints' | 'writeLogStartOffsets' | 'writeHighWatermarks';
+
+/** The `log.dirs` of a broker: their locks and checkpoints, where a new replica goes, and the failure of one (S8). */
+export class LogDirectories {
+  readonly all: readonly LogDirectory[];
+  private readonly registry: LogRegistry;
+  private readonly logger: Logger;
+  private readonly onFailure: ((logDir: string, error: Error, remaining: number) => void) | undefined;
+
+  /** `onFailure` is told the number of those that still work. */
+  constructor(
+    disk: Disk,
+    logger: Logger,
+    paths: readonly string[],
+    registry: LogRegistry,
+    onFailure?: (logDir: string, error: Error, remaining: number) => void,
+  ) {
+    this.registry = registry;
+    this.logger = logger;
+    this.onFailure = onFailure;
+    this.all = paths.map(path => new LogDirectory(disk, logger, path, error => this.onFailed(path, error)));
+  }
+
+  get online(): LogDirectory[] {
+    return this.all.filter(directory => !directory.state.isOffline);
+  }
+
+  get hasOffline(): boolean {
+    return this.all.some(directory => directory.state.isOffline);
+  }
+
+  find(path: string): LogDirectory | undefined {
+    return this.all.find(directory => directory.path === path);
+  }
+
+  private onFailed(path: string, error: Error): void {
+    this.logger.error('a log directory is offline', { logDir: path, error });
+    for (const log of this.registry.allIn(path)) log.markOffline();
+    this.onFailure?.(path, error, this.online.length);
+  }
+
+  /** Takes the locks of all, makes those that are missing. Throws `LockedError`; then none is locked (S12). */
+  lock(): void {
+    try {
+      for (const directory of this.all) {
+        try {
+          directory.open();
+        } catch (error) {
+          if (error instanceof LockedError) throw error;
+          directory.state.fail(error as Error);
+        }
+      }
+    } catch (error) {
+      for (const directory of this.all) directory.release();
+      throw error;
+    }
+  }
+
+  /** `logDir`, or the one that has fewest partitions. Throws KAFKA_STORAGE_ERROR if none such works. */
+  place(logDir: string | undefined): LogDirectory {
+    let best: LogDirectory | undefined;
+    for (const directory of this.all) {
+      if (directory.state.isOffline || (logDir !== undefined && directory.path !== logDir)) continue;
+      if (best === undefined || directory.partitions < best.partitions) best = directory;
+    }
+    if (best === undefined) throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, 'no log directory is online');
+    return best;
+  }
+
+  /** The broker epoch that all clean-shutdown markers name; -1 if one is missing or they differ. */
+  get previousBrokerEpoch(): BrokerEpoch {
+    const [first, ...others] = this.all;
+    if (first === undefined || this.hasOffline) return -1;
+    const epoch = first.cleanShutdownBrokerEpoch;
+    return others.every(directory => directory.cleanShutdownBrokerEpoch === epoch) ? epoch : -1;
+  }
+
+  // Checkpoints.
+
+  /** Writes one checkpoint of each directory that works. */
+  checkpoint(kind: CheckpointKind): void {
+    for (const directory of this.all) {
+      this.guarded(directory, () => directory[kind](this.registry.checkpointedIn(directory.path)));
+    }
+  }
+
+  writeCheckpoints(directory: LogDirectory): void {
+    directory.writeCheckpoints(this.registry.checkpointedIn(directory.path));
+  }
+
+  /** Work that nobody waits for: a failure of the disk takes the directory offline, and is not thrown. */
+  guarded(directory: LogDirectory, work: () => void): void {
+    if (directory.state.isOffline) return;
+    try {
+      directory.state.onDisk(work);
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+    }
+  }
+}
