@@ -9,6 +9,7 @@ import { KafkaError, errorName } from '../../src/protocol/errors.ts';
 import type { JoinGroupRequest, JoinGroupResponse } from '../../src/protocol/messages/11-join-group.ts';
 import type { OffsetCommitRequest } from '../../src/protocol/messages/08-offset-commit.ts';
 import type { SyncGroupResponse } from '../../src/protocol/messages/14-sync-group.ts';
+import { groupRecordSerde } from '../../src/coordinator/group/group-records.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
 import { MemoryPartitions } from './memory-partition.ts';
 
@@ -237,6 +238,17 @@ export class GroupHarness {
 
   async fetch(partition = 0, group = 'g', topic = 't'): Promise<unknown> {
     return (await this.fetchAll(group))[`${topic}-${partition}`] ?? -1;
+  }
+
+  /** The generation in the group's last record; 0 if it has none. */
+  writtenGeneration(group = 'g'): number {
+    let generation = 0;
+    for (const { key, value } of this.partitions.records()) {
+      const record = groupRecordSerde.deserialize(key, value);
+      if (record?.type === 'group-metadata' && record.key.group === group)
+        generation = record.value?.generation ?? 0;
+    }
+    return generation;
   }
 
   state(group = 'g'): string {
