@@ -113,7 +113,8 @@ export class RaftCore extends RaftReplica {
         return;
       case 'snapshotCreated':
         invariant(event.id.offset <= (this.committed ?? -1), 'M8', 'a snapshot above the high watermark');
-        this.log.latestSnapshotId = event.id;
+        // The leader's, which was installed while this one was written, may be newer.
+        if (event.id.offset > (this.log.latestSnapshotId?.offset ?? -1)) this.log.latestSnapshotId = event.id;
         return;
       case 'logStartAdvanced':
         invariant(

@@ -74,7 +74,7 @@ export interface RawSnapshotWriter {
   append(bytes: Buffer): void;
   /** Up to `length` bytes of what was appended. Not after it was frozen or closed. */
   read(position: number, length: number): Buffer;
-  /** Durable and under its final name when the promise resolves. */
+  /** Durable and under its final name when the promise resolves, unless the log starts behind it by then. */
   freeze(): Promise<void>;
   /** The same, before it returns. */
   freezeSync(): void;

@@ -1,4 +1,4 @@
-import { compare64, type Offset, parseInt64 } from '../base/int64.ts';
+import { compare64, max64, type Offset, parseInt64 } from '../base/int64.ts';
 import { DELETED_SUFFIX } from '../log/log-file-names.ts';
 import type { OffsetAndEpoch } from '../raft/raft-client.ts';
 import type { RawSnapshotReader, RawSnapshotWriter } from '../raft/replicated-log.ts';
@@ -28,6 +28,8 @@ export class SnapshotFiles {
   private readonly disk: Disk;
   private readonly directory: string;
   private snapshots: OffsetAndEpoch[];
+  /** The log starts there, or later: no snapshot below it is kept. */
+  private floor: Offset = 0;
 
   /** Removes what a crash has left unfinished. */
   constructor(disk: Disk, directory: string) {
@@ -65,13 +67,14 @@ export class SnapshotFiles {
     return this.disk.statSync(this.pathOf(id))?.size ?? 0;
   }
 
-  /** `undefined` if there is one with that id. */
+  /** `undefined` if there is one with that id. One that is overtaken while it is written goes when it is whole. */
   create(id: OffsetAndEpoch): RawSnapshotWriter | undefined {
     if (this.has(id)) return undefined;
     return new FileSnapshotWriter(this.disk, id, this.pathOf(id), () => {
       this.disk.syncDirectorySync(this.directory);
       this.snapshots.push(id);
       this.sort();
+      this.deleteBelow(this.floor);
     });
   }
 
@@ -81,6 +84,7 @@ export class SnapshotFiles {
 
   /** Removes the snapshots whose end offset is below `offset`. Whether there were any. */
   deleteBelow(offset: Offset): boolean {
+    this.floor = max64(this.floor, offset);
     const old = this.snapshots.filter(id => id.offset < offset);
     if (old.length === 0) return false;
     this.snapshots = this.snapshots.filter(id => id.offset >= offset);

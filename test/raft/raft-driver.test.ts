@@ -429,6 +429,22 @@ describe('RaftDriver among three voters', () => {
     expect(harness.fatal).toEqual([]);
   });
 
+  it('goes on when a snapshot from its leader overtakes the one that it writes itself', async () => {
+    const { harness, answer, nextRequest } = await following();
+    answer({ highWatermark: 2 }, good);
+    await nextRequest();
+    const own = harness.driver.createSnapshot({ offset: 2, epoch: 1 }, 0)!;
+    answer({ snapshotId });
+    await nextRequest();
+    const part = { type: 'fetchSnapshotResponse', snapshotId, position: 0 };
+    answer({ ...part, size: snapshot.length, bytes: snapshot });
+    await nextRequest();
+    harness.log.maybeClean = () => true;
+    await own.freeze();
+    expect(harness.log.startOffset).toBe(9);
+    expect(harness.fatal).toEqual([]);
+  });
+
   it.each([
     ['a snapshot of what it has', { snapshotId: { offset: 1, epoch: 1 } }],
     ['a snapshot of nothing', { snapshotId: { offset: 0, epoch: 0 } }],

@@ -208,6 +208,22 @@ describe('KafkaMetadataLog', () => {
     expect(open().latestSnapshotId()).toEqual({ offset: 2, epoch: 1 });
   });
 
+  it('keeps no snapshot that a newer one has overtaken while it was written', async () => {
+    const log = open();
+    log.initializeLeaderEpoch(1);
+    append(log, 1, 'a', 'b');
+    log.updateHighWatermark(2);
+    const late = log.createSnapshot({ offset: 2, epoch: 1 })!;
+    snapshot(log, { offset: 100, epoch: 7 });
+    expect(log.truncateToLatestSnapshot()).toBe(true);
+    await late.freeze();
+    expect(log.snapshotIds()).toEqual([{ offset: 100, epoch: 7 }]);
+    expect(readdirSync(partition).filter(name => name.includes('.checkpoint'))).toEqual([
+      snapshotFileName({ offset: 100, epoch: 7 }),
+    ]);
+    await log.close();
+  });
+
   it('is cut behind the next snapshot when log and snapshots are too large', async () => {
     const log = open({ segmentBytes: 4096, retentionBytes: 6000 });
     log.initializeLeaderEpoch(1);
