@@ -40,6 +40,9 @@ const DEFAULT_CLUSTER_ID = 'b2RyYWRlay10ZXN0LWNsdQ';
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 60_000;
 
+/** Of a process that has stopped when told to: 0, and Java's code for a shutdown by SIGTERM. */
+const CLEAN_EXITS: readonly (number | string | undefined)[] = [0, 128 + 15];
+
 /**
  * One broker in a process of its own: unless its properties say otherwise, a combined node (broker and controller) on
  * 127.0.0.1. `start` returns when it answers Metadata with a broker in it, so the next request finds a working broker.
@@ -58,6 +61,7 @@ export class BrokerProcess {
   private paused = false;
   private child: ChildProcess | undefined;
   private exited: Promise<void> = Promise.resolve();
+  private exitCode: number | string | undefined;
 
   private constructor(launch: BrokerLaunch, options: BrokerOptions, port: number, controllerPort: number) {
     this.launch = launch;
@@ -124,33 +128,38 @@ export class BrokerProcess {
     closeSync(log);
     this.child = child;
     this.paused = false;
-    let exitCode: number | string | undefined;
+    this.exitCode = undefined;
     this.exited = new Promise(resolve => {
       child.on('exit', (code, signal) => {
-        exitCode = code ?? signal ?? 'unknown';
+        this.exitCode = code ?? signal ?? 'unknown';
         resolve();
       });
       child.on('error', error => {
-        exitCode = error.message;
+        this.exitCode = error.message;
         resolve();
       });
     });
     while (performance.now() - startedAt < START_TIMEOUT_MS) {
-      if (exitCode !== undefined) break;
+      if (this.exitCode !== undefined) break;
       if (await this.ready(this)) return performance.now() - startedAt;
       await sleep(5);
     }
+    const { exitCode } = this;
     if (exitCode === undefined) await this.kill();
     throw new Error(`${this.name} did not start (${exitCode ?? 'no answer'}):\n${this.logTail()}`);
   }
 
-  /** A clean stop (SIGTERM). Returns the milliseconds it took. */
+  /** A clean stop (SIGTERM). Returns the milliseconds it took; throws if the process crashed instead. */
   async stop(): Promise<number> {
     const startedAt = performance.now();
+    const { running } = this;
     const ended = await this.end('SIGTERM', STOP_TIMEOUT_MS);
     if (!ended) {
       await this.kill();
       throw new Error(`${this.name} did not stop within ${STOP_TIMEOUT_MS} ms:\n${this.logTail()}`);
+    }
+    if (running && !CLEAN_EXITS.includes(this.exitCode)) {
+      throw new Error(`${this.name} ended with ${this.exitCode} instead of stopping:\n${this.logTail()}`);
     }
     return performance.now() - startedAt;
   }
