@@ -1,5 +1,5 @@
 import { invariant } from '../base/assert.ts';
-import { max64, min64, type Offset, type Timestamp } from '../base/int64.ts';
+import { diff64, max64, min64, type Offset, type Timestamp } from '../base/int64.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { AppendQueue, type AppendQueueOwner } from './append-queue.ts';
@@ -43,7 +43,11 @@ export class LocalLog implements AppendQueueOwner {
   private stagedEnd: Offset;
   private recoveryPointOffset: Offset;
   private lastFlushMs: number;
-  private needsNameSync: boolean;
+  /**
+   * Files were made or removed, and a power failure may undo that. Nobody knows it of what an earlier process left:
+   * it may have stopped, also in good order, before anything made it sync them.
+   */
+  private needsNameSync = true;
   private flushing: Promise<void> | undefined;
   private rewinds = 0;
   private closed = false;
@@ -59,7 +63,6 @@ export class LocalLog implements AppendQueueOwner {
     this.endOffset = loaded.nextOffset;
     this.stagedEnd = loaded.nextOffset;
     this.recoveryPointOffset = loaded.recoveryPoint;
-    this.needsNameSync = loaded.isNew;
     this.lastFlushMs = environment.runtime.clock.monotonicMs();
     this.tail = environment.tailCache.forLog();
     this.queue = new AppendQueue(this, environment.writer);
@@ -270,6 +273,14 @@ export class LocalLog implements AppendQueueOwner {
 
   get isDirty(): boolean {
     return this.recoveryPointOffset < this.endOffset;
+  }
+
+  /**
+   * Of a log that was just loaded: whether it owes an fsync. A process that was killed may have written records and not
+   * come to their fsync: they are there, and would count as durable where appends wait for that.
+   */
+  get owesSync(): boolean {
+    return this.isDirty && this.mustSync(diff64(this.endOffset, this.recoveryPointOffset));
   }
 
   /**

@@ -9,6 +9,7 @@ import { UnifiedLog } from './unified-log.ts';
 const CLUSTER_METADATA_TOPIC = '__cluster_metadata';
 /** Logs to load before other work gets its turn. */
 const LOGS_PER_TURN = 64;
+const FLUSHES_AT_ONCE = 8;
 
 /** What is found in a log directory at a start. */
 export interface LoadedLogs {
@@ -29,6 +30,7 @@ export async function loadLogDirectory(
   const recoveryPoints = directory.readRecoveryPoints();
   const logStartOffsets = directory.readLogStartOffsets();
   const highWatermarks = directory.readHighWatermarks();
+  const unsynced: UnifiedLog[] = [];
   let loaded = 0;
   for (const entry of disk.readDirectorySync(directory.path)) {
     if (!entry.isDirectory) continue;
@@ -60,9 +62,12 @@ export async function loadLogDirectory(
     };
     const log = new UnifiedLog(environment, directory.state, loadLog(environment, options));
     log.updateHighWatermark(highWatermarks.get(key) ?? 0);
+    if (log.owesSync) unsynced.push(log);
     found.onLog(log);
     if (++loaded % LOGS_PER_TURN === 0) await new Promise<void>(resolve => runtime.timers.soon(resolve));
   }
+  // Before anybody acts on where they end: replicas and clients take that for a promise.
+  while (unsynced.length > 0) await Promise.all(unsynced.splice(0, FLUSHES_AT_ONCE).map(log => log.flush()));
   logger.info('logs loaded', {
     logDir: directory.path,
     logs: loaded,

@@ -25,8 +25,8 @@ export class LogDirectoryState {
   readonly path: string;
   private readonly onFailure: (error: Error) => void;
   private failure: Error | undefined;
-  /** Directories were made in it that are not known to survive a power failure. */
-  needsSync = false;
+  /** It has directories, made by this process or an earlier one, that are not known to survive a power failure. */
+  needsSync = true;
 
   constructor(path: string, onFailure: (error: Error) => void) {
     this.path = path;

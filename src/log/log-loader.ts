@@ -45,8 +45,6 @@ export interface LoadedLog {
   readonly topicPartition: TopicPartition;
   readonly topicId: Uuid | undefined;
   readonly directory: string;
-  /** The directory, or files in it, are not known to survive a power failure. */
-  readonly isNew: boolean;
   readonly isFuture: boolean;
   readonly config: LogConfig;
   readonly segments: LogSegments;
@@ -126,7 +124,6 @@ class LogLoader {
       topicPartition: options.topicPartition,
       topicId: options.topicId ?? this.readTopicId(),
       directory: options.directory,
-      isNew: options.isNew === true || !options.hadCleanShutdown,
       isFuture: options.isFuture,
       config: options.config,
       segments: this.segments,

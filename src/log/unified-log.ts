@@ -456,6 +456,11 @@ export class UnifiedLog implements LocalLogOwner {
     return this.local.isDirty;
   }
 
+  /** Of a log that was just loaded: whether it has records that would count as durable and may not be. */
+  get owesSync(): boolean {
+    return this.local.owesSync;
+  }
+
   /**
    * Writes what is staged and fsyncs what lies below `upTo` (exclusive; default: all), then the recovery
    * point moves.

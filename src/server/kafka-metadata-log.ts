@@ -99,7 +99,6 @@ export class KafkaMetadataLog implements ReplicatedLog {
     const dir = new LogDirectoryState(options.metadataLogDir, error => {
       failure = error;
     });
-    if (!exists) dir.needsSync = true;
     const environment: LogEnvironment = {
       runtime,
       logger,
@@ -300,7 +299,7 @@ export class KafkaMetadataLog implements ReplicatedLog {
   }
 
   /**
-   * What a snapshot holds was committed. Where the oldest segment does not begin at 0, the log starts at the
+   * What a snapshot holds was committed. Where segments or epochs do not reach back to 0, the log starts at the
    * oldest snapshot, which stands for what is gone; records below it may have survived in the segment that
    * holds its end.
    */
@@ -313,11 +312,14 @@ export class KafkaMetadataLog implements ReplicatedLog {
     if (firstRecord > log.logStartOffset) {
       // It was cut inside a segment, which is whole still: the epochs of what lies before the cut are gone.
       const covering = ids.findLast(id => id.offset <= firstRecord);
-      if (covering !== undefined) log.maybeIncrementLogStartOffset(covering.offset, 'snapshot');
-      return;
+      if (covering !== undefined) {
+        log.maybeIncrementLogStartOffset(covering.offset, 'snapshot');
+        return;
+      }
+      // The epochs are written later than snapshots go: it was cut again since, behind one that is there.
     }
-    if (log.logStartOffset === 0) return;
-    const oldest = ids.find(id => id.offset >= log.logStartOffset && id.offset <= log.logEndOffset);
+    if (firstRecord === 0) return;
+    const oldest = ids.find(id => id.offset >= firstRecord && id.offset <= log.logEndOffset);
     if (oldest !== undefined) log.maybeIncrementLogStartOffset(oldest.offset, 'snapshot');
   }
 }

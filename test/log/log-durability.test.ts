@@ -214,6 +214,57 @@ describe('durability', () => {
     }
   });
 
+  it('keeps what it has acknowledged also if an earlier process had left the log empty, in good order or not', async () => {
+    for (const stop of ['cleanly', 'by kill -9'] as const) {
+      const opened = await openLog({ durability: 'fsync' });
+      const { runtime } = opened;
+      if (stop === 'cleanly') await closeManager(opened);
+      runtime.die();
+      runtime.disk.crash('keep');
+      const { log } = await openLog({ durability: 'fsync' }, runtime);
+      let answered = 0;
+      log.appendAsLeader(batchOf(), 0).onWritten(() => answered++);
+      await runtime.settle();
+      expect([stop, answered, log.logEndOffset]).toEqual([stop, 1, 1]);
+      runtime.die();
+      runtime.disk.crash('lose');
+      expect([stop, (await openLog({}, runtime)).log.logEndOffset]).toEqual([stop, 1]);
+    }
+  });
+
+  it('has synced what a killed process had only written, before it counts as the end of the log', async () => {
+    for (const config of [{ durability: 'fsync' as const }, { flushMessages: 2 }]) {
+      const { log, runtime } = await openLog(config);
+      // Written, and the fsync does not come about.
+      runtime.disk.fault = failing('sync', 'EIO');
+      const errors: (number | undefined)[] = [];
+      for (let i = 0; i < 2; i++)
+        log.appendAsLeader(batchOf(), 0).onWritten(error => errors.push(error?.code));
+      await runtime.settle();
+      expect(errors).toEqual([Errors.KAFKA_STORAGE_ERROR, Errors.KAFKA_STORAGE_ERROR]);
+      runtime.die();
+      runtime.disk.crash('keep');
+      const again = (await openLog(config, runtime)).log;
+      expect(again.logEndOffset).toBe(2);
+      runtime.die();
+      runtime.disk.crash('lose');
+      expect((await openLog(config, runtime)).log.logEndOffset).toBe(2);
+    }
+  });
+
+  it('does not start on a log directory whose records cannot be made durable', async () => {
+    const { log, runtime } = await openLog({ durability: 'fsync' });
+    log.appendAsLeader(batchOf(), 0);
+    runtime.turn();
+    runtime.die();
+    runtime.disk.crash('keep');
+    runtime.disk.fault = failing('sync', 'EIO');
+    const failures: string[] = [];
+    const config = { ...LOG_CONFIG, durability: 'fsync' as const };
+    const manager = await openManager(runtime, config, { onLogDirFailure: dir => failures.push(dir) });
+    expect([failures, manager.onlineLogDirs]).toEqual([['/data'], []]);
+  });
+
   it('lets the appends of other logs through when a callback throws', async () => {
     const { manager, log, runtime } = await openLog();
     const other = manager.getOrCreateLog({ topic: 'orders', partition: 1 });

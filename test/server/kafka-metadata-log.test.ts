@@ -103,6 +103,28 @@ describe('a log that was cut behind a snapshot inside its first segment', () => 
     expect(again.endOffsetForEpoch(1)).toEqual({ epoch: 1, offset: 2 });
     await again.close();
   });
+
+  it('starts at the snapshot that is left if it was cut again and its process ended before it wrote the epochs', async () => {
+    const log = open();
+    log.initializeLeaderEpoch(1);
+    append(log, 1, 'a', 'b');
+    log.initializeLeaderEpoch(2);
+    append(log, 2, 'c', 'd', 'e');
+    log.updateHighWatermark(5);
+    snapshot(log, { offset: 2, epoch: 1 });
+    log.deleteBeforeSnapshot({ offset: 2, epoch: 1 });
+    await log.close();
+    const killed = open();
+    snapshot(killed, { offset: 4, epoch: 2 });
+    killed.updateHighWatermark(5);
+    expect(killed.deleteBeforeSnapshot({ offset: 4, epoch: 2 })).toBe(true);
+    expect(readFileSync(join(partition, 'leader-epoch-checkpoint'), 'utf8')).toContain('2 2');
+    const again = open();
+    expect(again.snapshotIds()).toEqual([{ offset: 4, epoch: 2 }]);
+    expect([again.startOffset, again.endOffset]).toEqual([4, 5]);
+    await again.close();
+    await killed.close();
+  });
 });
 
 describe('an append', () => {
