@@ -19,7 +19,7 @@ export interface TailEntry {
 
 /**
  * The bytes appended last, over all logs of a broker: consumers that keep up are served without reading a
- * file. Nothing is copied: an entry is a view of the buffer that came from the network. The budget counts
+ * file. Only what is small is copied: an entry is a view of the buffer that came from the network. The budget counts
  * the memory that entries keep alive, not their own size, since six partitions may share one received frame.
  */
 export class TailCache {
@@ -47,10 +47,9 @@ export class TailCache {
   /** For {@link TailCacheOfLog}. */
   hold(entry: TailEntry): void {
     const { records } = entry;
-    if (
-      records.length * COPY_IF_PINNED_TIMES < records.buffer.byteLength &&
-      !this.pinned.has(records.buffer)
-    ) {
+    const pinsMuch =
+      records.length * COPY_IF_PINNED_TIMES < records.buffer.byteLength && !this.pinned.has(records.buffer);
+    if (pinsMuch || isOfPool(records)) {
       const copy = Buffer.allocUnsafeSlow(records.length);
       records.copy(copy);
       entry.records = copy;
@@ -83,6 +82,14 @@ export class TailCache {
       this.head = 0;
     }
   }
+}
+
+/**
+ * Whether it shares memory with whatever else in the process is small, as `Buffer.allocUnsafe` has it. Which entries
+ * have one piece of that memory in common is chance, and what is served from here must not be.
+ */
+function isOfPool(records: Buffer): boolean {
+  return records.buffer.byteLength === Buffer.poolSize && records.length < Buffer.poolSize / 2;
 }
 
 /** The cached end of one log: entries in the order of offsets, without a hole between them. */
