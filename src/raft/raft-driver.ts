@@ -6,7 +6,7 @@ import type { RecordBatch } from '../record/record-batch.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { ControlRecord } from './control-record.ts';
 import { type FetchedPayload, fetchedEntries } from './fetched-entries.ts';
-import { forOneTurn, ListenerContext, readCommitted } from './listener-context.ts';
+import { ListenerPump } from './listener-pump.ts';
 import type { LogEntry, VoterSetAtOffset } from './log-summary.ts';
 import { NO_ELECTION } from './quorum-state.ts';
 import type { QuorumStateStore } from './quorum-state-store.ts';
@@ -112,10 +112,7 @@ export class RaftDriver implements RaftClient {
   private checkingWatches = false;
   private leaderListener: () => void = () => {};
 
-  private readonly listeners = new Set<ListenerContext>();
-  private pumpScheduled = false;
-  /** Batches at the end of the log that some listener has not heard: a run without gaps. */
-  private recent: CommittedBatch[] = [];
+  private readonly listeners: ListenerPump;
 
   constructor(runtime: Runtime, logger: Logger, options: RaftDriverOptions, parts: RaftDriverParts) {
     this.runtime = runtime;
@@ -125,6 +122,13 @@ export class RaftDriver implements RaftClient {
     this.log = parts.log;
     this.store = parts.store;
     this.transport = parts.transport;
+    this.listeners = new ListenerPump(runtime.timers, parts.log, {
+      isRunning: () => this.isRunning,
+      highWatermark: () => this.core.highWatermark,
+      leaderAndEpoch: () => this.core.leaderAndEpoch,
+      epochStartOffset: () => this.core.epochStartOffset,
+      fail: error => this.fail(error),
+    });
   }
 
   /**
@@ -239,16 +243,11 @@ export class RaftDriver implements RaftClient {
   }
 
   register(listener: RaftListener): void {
-    this.listeners.add(new ListenerContext(listener));
-    this.schedulePump();
+    this.listeners.register(listener);
   }
 
   unregister(listener: RaftListener): void {
-    for (const context of this.listeners) {
-      if (context.listener !== listener) continue;
-      context.removed = true;
-      this.listeners.delete(context);
-    }
+    this.listeners.unregister(listener);
   }
 
   scheduleAppend(epoch: LeaderEpoch, records: readonly Buffer[]): Offset {
@@ -367,7 +366,7 @@ export class RaftDriver implements RaftClient {
 
   async shutdown(): Promise<void> {
     if (this.phase !== 'running') return;
-    for (const { listener } of this.listeners) listener.beginShutdown?.();
+    this.listeners.beginShutdown();
     this.appendStaged();
     while (this.flush !== undefined) await this.flush;
     if (this.phase !== 'running') return;
@@ -500,7 +499,7 @@ export class RaftDriver implements RaftClient {
     }
     if (this.phase !== 'running') return;
     this.startFlush();
-    this.schedulePump();
+    this.listeners.schedule();
     this.checkWatches();
   }
 
@@ -525,7 +524,7 @@ export class RaftDriver implements RaftClient {
     if (ready.truncateTo !== undefined) {
       const { truncateTo } = ready;
       log.truncateToEndOffset(truncateTo);
-      this.recent = this.recent.filter(batch => batch.lastOffset < truncateTo);
+      this.listeners.truncatedTo(truncateTo);
     }
     if (ready.appends.length > 0) this.append(ready.appends);
     if (ready.snapshotChunk !== undefined) this.writeSnapshotChunk(ready.snapshotChunk);
@@ -545,7 +544,7 @@ export class RaftDriver implements RaftClient {
     for (const entry of entries) {
       const batch = this.encode(entry);
       chunks.push(batch.bytes);
-      this.recent.push(batch.committed);
+      this.listeners.appended(batch.committed);
     }
     const records = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
     if (asLeader && entries[0]!.baseOffset === core.epochStartOffset) log.initializeLeaderEpoch(core.epoch);
@@ -667,7 +666,7 @@ export class RaftDriver implements RaftClient {
     const { kraftVersion, voters } = readSnapshotHeader(raw);
     raw.close();
     log.truncateToLatestSnapshot();
-    this.recent = [];
+    this.listeners.replacedBySnapshot();
     const set: VoterSetAtOffset | undefined =
       voters === undefined ? undefined : { offset: sub64(chunk.id.offset, 1), voters, kraftVersion };
     this.events.unshift({ type: 'snapshotInstalled', id: chunk.id, voters: set });
@@ -705,72 +704,6 @@ export class RaftDriver implements RaftClient {
     this.dispatch({ type: 'logStartAdvanced', startOffset: this.log.startOffset });
   }
 
-  // Listeners.
-
-  private schedulePump(): void {
-    if (this.pumpScheduled || this.phase !== 'running') return;
-    this.pumpScheduled = true;
-    this.runtime.timers.soon(() => {
-      this.pumpScheduled = false;
-      if (this.phase !== 'running') return;
-      try {
-        for (const context of this.listeners) this.pump(context);
-        this.dropHeard();
-      } catch (error) {
-        this.fail(error);
-      }
-    });
-  }
-
-  /** Brings a listener on by what is at hand, at most one read of the log. */
-  private pump(context: ListenerContext): void {
-    if (context.reading) return;
-    context.maybeLoadSnapshot(this.log);
-    const highWatermark = this.core.highWatermark;
-    if (highWatermark !== undefined && context.nextOffset < highWatermark) {
-      const from = context.nextOffset;
-      const first = this.recent[0];
-      if (first !== undefined && first.baseOffset <= from) {
-        const due = this.recent.filter(batch => batch.baseOffset >= from && batch.lastOffset < highWatermark);
-        context.deliver(forOneTurn(due));
-      } else {
-        const batches = readCommitted(this.log, from, highWatermark);
-        if (Array.isArray(batches)) context.deliver(batches);
-        else {
-          this.deliverLater(context, batches);
-          return;
-        }
-      }
-      if (context.nextOffset < highWatermark && context.nextOffset > from) this.schedulePump();
-    }
-    context.maybeTellLeader(this.core.leaderAndEpoch, this.core.epochStartOffset);
-  }
-
-  private deliverLater(context: ListenerContext, batches: Promise<CommittedBatch[]>): void {
-    context.reading = true;
-    batches
-      .then(read => {
-        context.reading = false;
-        if (this.phase !== 'running' || context.removed) return;
-        context.deliver(read);
-        this.schedulePump();
-      })
-      .catch((error: unknown) => {
-        context.reading = false;
-        // A snapshot has taken its place meanwhile, which is what the listener gets instead.
-        if (context.nextOffset < this.log.startOffset) this.schedulePump();
-        else this.fail(error);
-      });
-  }
-
-  private dropHeard(): void {
-    let heard: Offset = this.core.highWatermark ?? 0;
-    for (const context of this.listeners) if (context.nextOffset < heard) heard = context.nextOffset;
-    let count = 0;
-    while (count < this.recent.length && this.recent[count]!.lastOffset < heard) count++;
-    if (count > 0) this.recent.splice(0, count);
-  }
-
   // Start and end.
 
   /** The voter sets that the newest snapshot and the log behind it name. */
@@ -803,7 +736,7 @@ export class RaftDriver implements RaftClient {
     this.stop('failed');
     const cause = error instanceof Error ? error : new Error(String(error));
     this.logger.error('the metadata quorum stops on this node', { error: cause.message });
-    for (const { listener } of this.listeners) listener.beginShutdown?.();
+    this.listeners.beginShutdown();
     this.options.onFatal(cause);
   }
 
