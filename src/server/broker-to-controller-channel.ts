@@ -10,6 +10,12 @@ export interface ChannelSendOptions {
   readonly timeoutMs: number;
   /** Where a later version means something that the caller does not do. The last stable one if left out. */
   readonly maxVersion?: number;
+  /**
+   * The controller itself says when the time of the request is over, and may take all of it. To ask it again before
+   * that would have it decide twice, and to break the connection off would do so to what others wait for. So an attempt
+   * is given up only when the controller is silent beyond that time, though the caller is told at its end.
+   */
+  readonly isTimedByController?: boolean;
 }
 
 export interface BrokerToControllerChannelOptions {
@@ -32,7 +38,8 @@ const RETRIABLE: ReadonlySet<number> = new Set([
 /**
  * Requests of this node to whoever is the active controller. It asks the quorum who that is before each attempt, and
  * tries again after NOT_CONTROLLER, a lost connection or an attempt without an answer: a request may take effect more
- * than once, as with Kafka's own channel, and those who use it send what may be repeated.
+ * than once, as with Kafka's own channel, and those who use it send what may be repeated. What clients ask for is not
+ * always so: see {@link ChannelSendOptions.isTimedByController}.
  */
 export class BrokerToControllerChannel {
   private readonly runtime: Runtime;
@@ -69,7 +76,7 @@ export class BrokerToControllerChannel {
   async send<Req extends Message, Res extends Message>(
     api: Api<Req, Res>,
     body: Input<Req> | ((version: number) => Input<Req>),
-    { timeoutMs, maxVersion }: ChannelSendOptions,
+    { timeoutMs, maxVersion, isTimedByController = false }: ChannelSendOptions,
   ): Promise<Infer<Res>> {
     const { clock } = this.runtime;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
@@ -87,11 +94,13 @@ export class BrokerToControllerChannel {
       if (endpoint !== undefined) {
         const { id, host, port } = endpoint;
         this.asked = { host, port };
+        const { attemptTimeoutMs } = this.options;
+        const attempt = this.client.send({ host, port }, api, body, {
+          timeoutMs: isTimedByController ? timeoutMs + attemptTimeoutMs : Math.min(leftMs, attemptTimeoutMs),
+          ...(maxVersion === undefined ? {} : { maxVersion }),
+        });
         try {
-          const answer = await this.client.send({ host, port }, api, body, {
-            timeoutMs: Math.min(leftMs, this.options.attemptTimeoutMs),
-            ...(maxVersion === undefined ? {} : { maxVersion }),
-          });
+          const answer = await (isTimedByController ? this.within(leftMs, attempt) : attempt);
           if (topLevelErrorCode(answer) !== Errors.NOT_CONTROLLER) return answer;
           problem = `node ${id} is not the active controller`;
         } catch (error) {
@@ -116,6 +125,16 @@ export class BrokerToControllerChannel {
     this.unsubscribe();
     this.client.close();
     this.wake();
+  }
+
+  /** What the attempt gives, or REQUEST_TIMED_OUT after `delayMs`, when it goes on without anybody who waits for it. */
+  private within<T>(delayMs: number, attempt: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const timer = this.runtime.timers.after(delayMs, () =>
+        reject(new KafkaError(Errors.REQUEST_TIMED_OUT, 'it has not answered yet')),
+      );
+      attempt.then(resolve, reject).finally(() => timer.cancel());
+    });
   }
 
   /** Resolves after `delayMs`, or when another leader is known. */

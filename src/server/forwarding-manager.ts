@@ -36,8 +36,9 @@ export class ForwardingManager {
   }
 
   /**
-   * Gives the body of the answer. Rejects with `KafkaError`: what the controller's handler rejects with where it is in
-   * this process, or REQUEST_TIMED_OUT when the request's own time is over and no controller has answered.
+   * Gives the body of the answer. While the same controller leads and the connection to it holds, it is asked once.
+   * Rejects with `KafkaError`: what the controller's handler rejects with where it is in this process, or
+   * REQUEST_TIMED_OUT when the request's own time is over and no controller has answered.
    */
   async forward(
     context: RequestContext,
@@ -59,7 +60,7 @@ export class ForwardingManager {
         requestPrincipal: serializePrincipal(context.principal),
         clientHostAddress: addressBytes(context.clientAddress),
       },
-      { timeoutMs: this.timeoutOf(request) },
+      { timeoutMs: this.timeoutOf(request), isTimedByController: true },
     );
     if (errorCode !== Errors.NONE || responseData === null) {
       throw new KafkaError(

@@ -149,6 +149,50 @@ describe('BrokerToControllerChannel', () => {
     expect(attempts.at(-1)!.timeoutMs).toBeLessThan(100);
   });
 
+  test('does not ask again what the controller may still be deciding, nor breaks the connection off', async () => {
+    const answer = channel.send(
+      API,
+      { brokerId: 1, brokerEpoch: 1 },
+      { timeoutMs: 1000, isTimedByController: true },
+    );
+    // An attempt of its own time after the controller must have said that time is over.
+    expect(attempts[0]!.timeoutMs).toBe(1300);
+    const outcome = expect(answer).rejects.toMatchObject({
+      code: Errors.REQUEST_TIMED_OUT,
+      message: expect.stringMatching(/within 1000 ms: node 1: it has not answered yet/),
+    });
+    runtime.advance(999);
+    await settle();
+    expect(attempts).toHaveLength(1);
+    runtime.advance(1);
+    await outcome;
+    expect(attempts).toHaveLength(1);
+    expect(disconnected).toEqual([]);
+    // Nobody waits for it any more.
+    attempts[0]!.reject(new KafkaError(Errors.NETWORK_EXCEPTION));
+    await settle();
+  });
+
+  test('asks another controller what the last one did not answer, with the time that is left', async () => {
+    const answer = channel.send(
+      API,
+      { brokerId: 1, brokerEpoch: 1 },
+      { timeoutMs: 1000, isTimedByController: true },
+    );
+    runtime.advance(400);
+    leader = at(2);
+    tellLeader();
+    runtime.advance(100);
+    await settle();
+    runtime.advance(50);
+    await settle();
+    expect(attempts[1]!.to.host).toBe('c2');
+    const outcome = expect(answer).rejects.toMatchObject({ code: Errors.REQUEST_TIMED_OUT });
+    runtime.advance(450);
+    await outcome;
+    expect(attempts).toHaveLength(2);
+  });
+
   test('what is no matter of the controller is not tried again', async () => {
     const answer = send();
     attempts[0]!.reject(new KafkaError(Errors.UNSUPPORTED_VERSION));

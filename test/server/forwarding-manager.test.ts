@@ -3,7 +3,10 @@ import { MalformedError } from '../../src/base/byte-reader.ts';
 import { Errors, KafkaError } from '../../src/protocol/errors.ts';
 import { DeleteTopicsRequest, DeleteTopicsResponse } from '../../src/protocol/messages/20-delete-topics.ts';
 import type { EnvelopeRequest } from '../../src/protocol/messages/58-envelope.ts';
-import type { BrokerToControllerChannel } from '../../src/server/broker-to-controller-channel.ts';
+import type {
+  BrokerToControllerChannel,
+  ChannelSendOptions,
+} from '../../src/server/broker-to-controller-channel.ts';
 import type { ControllerServices } from '../../src/server/controller-services.ts';
 import { ForwardingManager } from '../../src/server/forwarding-manager.ts';
 import { defineControllerHandler, type RequestContext } from '../../src/server/handler.ts';
@@ -13,7 +16,7 @@ import { encodeResponse } from '../../src/server/request-codec.ts';
 const REQUEST = { topicNames: ['orders'], timeoutMs: 1234 };
 const ANSWER = { responses: [{ name: 'orders', errorCode: 0 }] };
 
-let sent: { body: EnvelopeRequest; timeoutMs: number }[];
+let sent: { body: EnvelopeRequest; options: ChannelSendOptions }[];
 let reply: { errorCode: number; responseData: Buffer | null };
 let isActive: boolean;
 let decide: () => Promise<typeof ANSWER>;
@@ -41,8 +44,8 @@ const payload = (correlationId: number): Buffer =>
 
 function forward(request: object = REQUEST): Promise<unknown> {
   const channel = {
-    send: async (_api: unknown, body: EnvelopeRequest, { timeoutMs }: { timeoutMs: number }) => {
-      sent.push({ body, timeoutMs });
+    send: async (_api: unknown, body: EnvelopeRequest, options: ChannelSendOptions) => {
+      sent.push({ body, options });
       return reply;
     },
   } as unknown as BrokerToControllerChannel;
@@ -65,18 +68,19 @@ beforeEach(() => {
 describe('ForwardingManager', () => {
   test('sends what the client sent, as whom and from where, and gives the answer back', async () => {
     expect(await forward()).toMatchObject(ANSWER);
-    const { body, timeoutMs } = sent[0]!;
+    const { body, options } = sent[0]!;
     expect(body.requestData).toBe(context.frame);
     expect(deserializePrincipal(body.requestPrincipal!)).toBe('User:alice');
     expect(body.clientHostAddress).toEqual(Buffer.from([10, 1, 2, 3]));
-    expect(timeoutMs).toBe(1234);
+    // It may not be repeated only because the controller takes its time.
+    expect(options).toEqual({ timeoutMs: 1234, isTimedByController: true });
     expect(decided).toEqual([]);
   });
 
   test('gives a request without a time of its own the default', async () => {
     await forward({ topicNames: [] });
     await forward({ ...REQUEST, timeoutMs: 0 });
-    expect(sent.map(each => each.timeoutMs)).toEqual([30_000, 30_000]);
+    expect(sent.map(each => each.options.timeoutMs)).toEqual([30_000, 30_000]);
   });
 
   test('calls the active controller of its own process', async () => {
