@@ -1,3 +1,7 @@
+import type { Offset } from '../../src/base/int64.ts';
+import type { LogEnvironment } from '../../src/log/log-environment.ts';
+import type { RaftCore } from '../../src/raft/raft-core.ts';
+import { batchesOf } from '../../src/record/record-batch.ts';
 import type { Partition } from '../../src/replication/partition.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
@@ -7,12 +11,23 @@ import type { ScenarioKind } from './world-options.ts';
 
 /** A fault that lasts until it is ended. */
 export interface LastingFault {
+  /** That no other fault should touch meanwhile. */
+  readonly node?: ClusterNode | undefined;
+  /** The longest that it takes. */
   readonly ms: number;
   end(): void;
+  /** Calls `listener` when it has nothing more to do. */
+  onDone(listener: () => void): void;
 }
 
 /** What is sent at the end of a turn is on its way after so many ms, and has not arrived. */
 const SENT_MS = 0.09;
+/** How long a scenario waits for its moment; then others may try theirs. */
+const PATIENCE_MS = 4_000;
+/** What is held back is looked at again after so many ms. */
+const HOLD_MS = 20;
+/** The bytes of a batch before its attributes are not covered by its checksum. */
+export const CHECKED_FROM = 21;
 
 interface Led {
   readonly node: ClusterNode;
@@ -41,10 +56,18 @@ export class FaultScenarios {
   }
 
   /** Undefined if it cannot be done now. */
-  begin(kind: ScenarioKind): LastingFault | undefined {
+  begin(kind: ScenarioKind | 'badCopy'): LastingFault | undefined {
     const steps = new Steps(this.world, this.watches, this.block);
     const ms = this[kind](steps);
-    return ms === undefined ? undefined : { ms, end: () => steps.end() };
+    if (ms === undefined) return undefined;
+    return {
+      node: steps.node,
+      ms,
+      end: () => steps.end(),
+      onDone: listener => {
+        steps.onDone = listener;
+      },
+    };
   }
 
   private get controller(): ClusterNode | undefined {
@@ -71,6 +94,50 @@ export class FaultScenarios {
     return list.length === 0 ? undefined : this.random.pick(list);
   }
 
+  /** Partitions with a proposal under way by which `member` joins the ISR. */
+  private *joining(): Generator<Led & { readonly member: ClusterNode }, void, undefined> {
+    for (const led of this.led()) {
+      const { kind, isr, maximalIsr } = led.partition.partitionState;
+      if (kind !== 'pendingExpand') continue;
+      const member = maximalIsr.find(id => !isr.includes(id));
+      if (member !== undefined) yield { ...led, member: this.world.node(member) };
+    }
+  }
+
+  /** A follower leaves for a moment: it will want to be in ISRs again. */
+  private makeSomebodyJoin(): void {
+    const { world, random, controller } = this;
+    const nodes = [...this.led()].flatMap(led => this.followersOf(led)).filter(each => each !== controller);
+    if (nodes.length === 0 || [...this.joining()].length > 0) return;
+    const node = random.pick(nodes);
+    world.note(`${node.process.name} is told to stop`);
+    node.stop();
+  }
+
+  /** The other nodes that have the partition and are up. */
+  private followersOf({ node, partition }: Led): ClusterNode[] {
+    return partition.registration.replicas
+      .map(id => this.world.node(id))
+      .filter(each => each !== node && each.isUp && !each.process.isPaused);
+  }
+
+  /** The log end of the replica of a partition on another node; undefined if it has none that works. */
+  private endOn(node: ClusterNode, { topicId, topicPartition }: Partition): Offset | undefined {
+    const { topic, partition } = topicPartition;
+    const replica = node.server?.services?.replicaManager.partition(topic, partition);
+    return replica?.topicId === topicId ? replica.log?.logEndOffset : undefined;
+  }
+
+  /** How a node may lose some of its log now; undefined if it may not. */
+  private lossOf(node: ClusterNode): 'power' | 'wipe' | undefined {
+    const { world, random } = this;
+    if (!world.mayDie(node)) return undefined;
+    const mayWipe = !node.isController && world.mayLose(node, 'everything');
+    if (world.options.durability === 'fsync') return mayWipe ? 'wipe' : undefined;
+    if (mayWipe && random.chance(0.4)) return 'wipe';
+    return world.mayLose(node, 'unsynced') ? 'power' : undefined;
+  }
+
   private property(key: string): number {
     return Number(this.world.options.properties.get(key));
   }
@@ -90,14 +157,19 @@ export class FaultScenarios {
    */
   private heldProposal(steps: Steps): number | undefined {
     const { world, random } = this;
-    const then = random.pick(['wait', 'restartMember', 'restartMember', 'endController', 'depose'] as const);
+    const then = random.pick(['wait', 'restartMember', 'move', 'move', 'endController', 'depose'] as const);
     const sessionMs = this.property('broker.session.timeout.ms');
     const heldMs = sessionMs * (1 + random.next()) + random.scaled(100, 2_000);
-    steps.when(() => {
+    steps.soon(() => {
       const controller = this.controller;
       for (const { node, partition } of controller === undefined ? [] : this.led()) {
         const { kind, isr, maximalIsr } = partition.partitionState;
         if (kind === 'committed' || node === controller) continue;
+        if (then === 'move') {
+          if (kind !== 'pendingExpand') continue;
+          steps.later(SENT_MS, () => this.moveMeanwhile(steps, { node, partition }, controller!));
+          return true;
+        }
         world.sometimes('a proposed ISR was held up');
         world.note(`the proposal of ${node.process.name} for ${partition.name} is held up, then ${then}`);
         const hold = (): void => {
@@ -119,39 +191,181 @@ export class FaultScenarios {
           });
           steps.later(heldMs * 0.7, () => steps.unblock());
         }
+        steps.later(heldMs + 1_000, () => steps.finish());
         return true;
       }
       return false;
     });
-    return heldMs + 3_000;
+    this.makeSomebodyJoin();
+    return PATIENCE_MS + heldMs + 3_000;
   }
 
-  /** The controller takes a proposal twice: the second time when the one who joined has fallen behind again. */
+  /** What a leader proposes arrives when its partition has changed: an operator wants its replicas in another order. */
+  private moveMeanwhile(steps: Steps, { node, partition }: Led, controller: ClusterNode): void {
+    const { world } = this;
+    const release = steps.holdAll(this.busyConnections(node, controller), 'held');
+    if (release === undefined) return;
+    world.note(
+      `the proposal of ${node.process.name} for ${partition.name} arrives when the partition has changed`,
+    );
+    const { topic, partition: index } = partition.topicPartition;
+    const { replicas, partitionEpoch } = partition.registration;
+    const order = [...replicas.slice(1), replicas[0]!];
+    const topics = [{ name: topic, partitions: [{ partitionIndex: index, replicas: order }] }];
+    const request = { timeoutMs: PATIENCE_MS, allowReplicationFactorChange: true, topics };
+    const active = controller.server?.controllerServices?.controller;
+    void active?.alterPartitionReassignments(request).catch(() => {});
+    steps.soon(() => {
+      const now = controller.server?.metadata()?.topics.topicById(partition.topicId)?.partitions[index];
+      if (now === undefined || now.partitionEpoch <= partitionEpoch) return false;
+      world.sometimes('an ISR was proposed on top of an older state');
+      release();
+      steps.later(500, () => steps.finish());
+      return true;
+    });
+  }
+
+  /** A proposed ISR arrives twice: the second time when the one who joined has fallen behind and has left again. */
   private lateProposal(steps: Steps): number | undefined {
     const { world, random } = this;
-    const lateMs = this.property('replica.lag.time.max.ms') * 1.5 + random.scaled(500, 2_000);
-    steps.when(() => {
-      const controller = this.controller;
-      for (const { node, partition } of controller === undefined ? [] : this.led()) {
-        const { kind, isr, maximalIsr } = partition.partitionState;
-        if (kind !== 'pendingExpand' || node === controller) continue;
-        const joining = maximalIsr.find(id => !isr.includes(id))!;
-        steps.later(SENT_MS, () => {
-          world.note(`the proposal of ${node.process.name} for ${partition.name} will arrive once more`);
-          for (const connection of this.busyConnections(node, controller!))
-            connection.resetWithLateBytes(lateMs);
-        });
-        steps.when(() => {
-          if (!partition.partitionState.isr.includes(joining)) return false;
+    const leaveMs = this.property('replica.lag.time.max.ms') * 2 + 2_000;
+    const begin = ({ node, partition }: Led, member: ClusterNode, controller: ClusterNode): void => {
+      const release = steps.holdAll(this.busyConnections(node, controller), 'late');
+      if (release === undefined) return;
+      world.note(`the proposal of ${node.process.name} for ${partition.name} will arrive once more`);
+      const isIn = (): boolean => partition.partitionState.isr.includes(member.id);
+      const isBehind = (): boolean =>
+        !isIn() && (this.endOn(member, partition) ?? 0) < (partition.log?.highWatermark ?? 0);
+      steps.soon(() => {
+        if (!isIn()) return false;
+        steps.blockBoth(node.host, member.host);
+        steps.soon(() => {
+          if (!isBehind()) return false;
           world.sometimes('a proposed ISR arrived twice');
-          steps.blockBoth(node.host, world.node(joining).host);
+          release();
+          steps.later(random.scaled(100, 1_000), () => steps.finish());
           return true;
-        });
+        }, leaveMs);
+        return true;
+      });
+    };
+    steps.soon(() => {
+      const { controller } = this;
+      for (const { member, ...led } of controller === undefined ? [] : this.joining()) {
+        if (led.node === controller || member === controller) continue;
+        steps.later(SENT_MS, () => begin(led, member, controller!));
         return true;
       }
       return false;
     });
-    return lateMs + 3_000;
+    this.makeSomebodyJoin();
+    return 2 * PATIENCE_MS + leaveMs + 1_500;
+  }
+
+  /**
+   * A replica ends with a loss and comes back, and what its earlier life has brought about arrives only now: a fetch, or
+   * the proposal to let it into an ISR.
+   */
+  private earlierLife(steps: Steps): number | undefined {
+    return this.random.chance(0.4) ? this.earlierFetch(steps) : this.earlierMember(steps);
+  }
+
+  private earlierFetch(steps: Steps): number | undefined {
+    const { world, random, controller } = this;
+    const others = (led: Led): ClusterNode[] =>
+      this.followersOf(led).filter(each => each !== controller && this.lossOf(each) !== undefined);
+    const led = this.pickLed(each => each.node !== controller && others(each).length > 0);
+    if (controller === undefined || led === undefined) return undefined;
+    const { node, partition } = led;
+    const follower = random.pick(others(led));
+    const begin = (): void => {
+      const loss = this.lossOf(follower);
+      const release = steps.holdAll(loss === undefined ? [] : this.busyConnections(follower, node), 'late');
+      if (loss === undefined || release === undefined) return;
+      world.note(`what ${follower.process.name} asks ${node.process.name} for will arrive in its next life`);
+      // What others append would let the high watermark run away from what it had.
+      for (const client of world.clientHosts) steps.blockBoth(client, node.host);
+      this.nextLife(steps, led, follower, loss, node, release);
+    };
+    let before = this.endOn(follower, partition);
+    // What it asks for next names the partition, and is behind nothing.
+    steps.soon(() => {
+      const end = this.endOn(follower, partition);
+      const hasAppended = end !== undefined && before !== undefined && end > before;
+      before = end;
+      if (!hasAppended || !partition.isLeader || end !== partition.log?.logEndOffset) return false;
+      steps.later(SENT_MS, begin);
+      return true;
+    });
+    return this.nextLifeMs + PATIENCE_MS;
+  }
+
+  private earlierMember(steps: Steps): number | undefined {
+    const { world } = this;
+    if (world.nodes.every(node => this.lossOf(node) === undefined)) return undefined;
+    const renewMs = this.property('broker.session.timeout.ms') * 0.28;
+    const begin = (led: Led, member: ClusterNode, controller: ClusterNode): void => {
+      const { node, partition } = led;
+      const loss = this.lossOf(member);
+      const release = steps.holdAll(loss === undefined ? [] : this.busyConnections(node, controller), 'held');
+      if (loss === undefined || release === undefined) return;
+      world.note(`${member.process.name} will join ${partition.name} by what it has had in an earlier life`);
+      // It would propose the same again. It is heard of once, or its session would not outlast that of the other one.
+      steps.pause(node);
+      steps.later(renewMs, () => steps.resume(node));
+      let isOver = false;
+      steps.later(renewMs + 20, () => {
+        if (!isOver) steps.pause(node);
+      });
+      this.nextLife(steps, led, member, loss, controller, () => {
+        isOver = true;
+        release();
+        steps.resume(node);
+      });
+    };
+    steps.soon(() => {
+      const { controller } = this;
+      for (const { member, ...led } of controller === undefined ? [] : this.joining()) {
+        if (led.node === controller || member === controller || this.lossOf(member) === undefined) continue;
+        steps.later(SENT_MS, () => begin(led, member, controller!));
+        return true;
+      }
+      return false;
+    });
+    this.makeSomebodyJoin();
+    return this.nextLifeMs + PATIENCE_MS;
+  }
+
+  private get nextLifeMs(): number {
+    return this.property('broker.session.timeout.ms') * 2.5 + 3_000;
+  }
+
+  /**
+   * A member ends with a loss, and comes back without hearing of the leader. `release` is called when it may be in an ISR
+   * again, as far as `witness` knows.
+   */
+  private nextLife(
+    steps: Steps,
+    { node, partition }: Led,
+    member: ClusterNode,
+    loss: 'power' | 'wipe',
+    witness: ClusterNode,
+    release: () => void,
+  ): void {
+    const { world, random } = this;
+    const registered = (): { epoch: number | bigint; fenced: boolean } | undefined =>
+      witness.server?.metadata()?.cluster.broker(member.id);
+    const before = registered()?.epoch ?? -1;
+    steps.blockBoth(node.host, member.host);
+    steps.endProcess(member, random.scaled(10, 200), loss);
+    steps.soon(() => {
+      const now = registered();
+      if (now === undefined || now.epoch <= before || now.fenced || !partition.isLeader) return false;
+      world.sometimes('something of an earlier life arrived in the next one');
+      release();
+      steps.later(1_000, () => steps.finish());
+      return true;
+    }, this.nextLifeMs);
   }
 
   /** A leader is cut off from the controllers, and not from its followers and clients. */
@@ -173,17 +387,9 @@ export class FaultScenarios {
     const led = this.pickLed(({ partition }) => partition.partitionState.isr.length > 1);
     if (led === undefined) return undefined;
     const { node } = led;
-    const { topic, partition } = led.partition.topicPartition;
     // The one that is cut off will learn of later ones.
     const { leaderEpoch } = led.partition;
-    const successor = (): Led | undefined =>
-      [...this.led()].find(
-        each =>
-          each.node !== node &&
-          each.partition.topicPartition.topic === topic &&
-          each.partition.topicPartition.partition === partition &&
-          each.partition.leaderEpoch > leaderEpoch,
-      );
+    const successor = (): Led | undefined => this.successor(led, leaderEpoch);
     world.note(`${node.process.name} is cut off until ${led.partition.name} has another leader`);
     const others = world.nodes.filter(other => other !== node);
     for (const other of others) steps.blockBoth(node.host, other.host);
@@ -196,12 +402,51 @@ export class FaultScenarios {
           if (next === undefined || !next.partition.partitionState.isr.includes(node.id)) return false;
           world.sometimes('a deposed leader was in sync again at once');
           steps.endProcess(next.node, random.scaled(300, 3_000), 'kill');
+          steps.later(3_500, () => steps.finish());
           return true;
         });
       });
       return true;
     });
     return random.scaled(4_000, 12_000);
+  }
+
+  /** Who leads the partition in a later epoch, on another node. */
+  private successor({ node, partition }: Led, leaderEpoch: number): Led | undefined {
+    for (const each of this.led()) {
+      const { topicId, topicPartition } = each.partition;
+      if (each.node === node || topicId !== partition.topicId) continue;
+      if (topicPartition.partition !== partition.topicPartition.partition) continue;
+      if (each.partition.leaderEpoch > leaderEpoch) return each;
+    }
+    return undefined;
+  }
+
+  /** A leader is cut off as soon as it leads: nobody gets a record of its epoch, and it comes back to a later leader. */
+  private shortReign(steps: Steps): number | undefined {
+    const { world, random } = this;
+    const led = this.pickLed(
+      ({ node, partition }) => node !== this.controller && partition.partitionState.isr.length > 2,
+    );
+    if (led === undefined) return undefined;
+    const { leaderEpoch } = led.partition;
+    world.note(`${led.node.process.name} is told to stop; who leads ${led.partition.name} next is cut off`);
+    steps.soon(() => {
+      const next = this.successor(led, leaderEpoch);
+      if (next === undefined) return false;
+      world.sometimes('a leader was cut off as soon as it led');
+      const nextEpoch = next.partition.leaderEpoch;
+      for (const other of world.nodes) steps.blockBoth(next.node.host, other.host);
+      for (const client of world.clientHosts) steps.blockBoth(next.node.host, client);
+      steps.soon(() => {
+        if (this.successor(next, nextEpoch) === undefined) return false;
+        steps.later(random.scaled(1, 500), () => steps.finish());
+        return true;
+      }, 9_000);
+      return true;
+    });
+    led.node.stop();
+    return PATIENCE_MS + 10_000;
   }
 
   /** A follower ends when the leader has just committed what it asked for, at times with the leader. */
@@ -215,16 +460,16 @@ export class FaultScenarios {
     const follower = world.node(random.pick(partition.partitionState.isr.filter(id => id !== node.id)));
     const withLeader = random.chance(0.6);
     const before = partition.log!.highWatermark;
-    steps.when(() => {
-      if (!partition.isLeader || !node.isUp) return true;
+    steps.soon(() => {
       if (partition.log === undefined || partition.log.highWatermark <= before) return false;
       world.sometimes('a follower ended after an acknowledgement');
       steps.endProcess(follower, random.scaled(5, 100), 'power if possible');
       if (withLeader)
         steps.later(random.next() * 2, () => steps.endProcess(node, random.scaled(500, 5_000), 'kill'));
+      steps.later(5_000, () => steps.finish());
       return true;
     });
-    return 6_000;
+    return PATIENCE_MS + 6_000;
   }
 
   /**
@@ -255,21 +500,61 @@ export class FaultScenarios {
     return waves * (pauseMs + 1_000);
   }
 
-  /** The leader of the quorum ends at the moment at which a voter comes back that has missed a lot. */
-  private laggingVoter(steps: Steps): number | undefined {
-    const { world, random } = this;
+  /**
+   * Two voters run for leader in the same epoch: they do not hear of each other, and those who decide between them, the
+   * last leader among them, hear of both at once.
+   */
+  private splitVote(steps: Steps): number | undefined {
+    const { world, random, voters } = this;
     const leader = this.controller;
-    const behind = this.voters.filter(voter => voter !== leader && voter.isUp);
-    if (leader === undefined || this.voters.length < 3 || behind.length === 0) return undefined;
-    const voter = random.pick(behind);
-    world.note(`${voter.process.name} misses what the quorum decides`);
-    for (const other of this.voters) if (other !== voter) steps.blockBoth(voter.host, other.host);
-    steps.later(random.scaled(1_000, 4_000), () => {
-      steps.unblock();
-      world.sometimes('a voter came back that was behind');
-      steps.endProcess(leader, random.scaled(500, 4_000), 'kill');
+    const others = voters.filter(voter => voter !== leader && voter.isUp && !voter.process.isPaused);
+    if (leader === undefined || others.length < 2 || others.length < voters.length - 1) return undefined;
+    if (!world.mayDie(leader)) return undefined;
+    const one = random.pick(others);
+    const two = random.pick(others.filter(voter => voter !== one));
+    const deciding = others.filter(voter => voter !== one && voter !== two);
+    world.note(`${one.process.name} and ${two.process.name} will run for leader in the same epoch`);
+    for (const voter of others) steps.pause(voter);
+    const pauseMs = this.property('controller.quorum.fetch.timeout.ms') * (1.1 + 0.2 * random.next());
+    // It comes back as one that has heard of no leader and does not yet run itself.
+    steps.endProcess(leader, pauseMs - 1, 'kill');
+    steps.later(pauseMs, () => {
+      steps.blockBoth(one.host, two.host);
+      steps.resume(one, two);
+      steps.later(this.world.options.latencyMaxMs, () => steps.resume(...deciding));
+      steps.soon(() => {
+        const epochs = [one, two].map(voter => candidateEpoch(voter));
+        if (epochs[0] === undefined || epochs[0] !== epochs[1]) return false;
+        world.sometimes('two voters ran for leader in one epoch');
+        steps.later(500, () => steps.finish());
+        return true;
+      }, 1_500);
     });
-    return 6_000;
+    return pauseMs + 2 * PATIENCE_MS;
+  }
+
+  /**
+   * The leader of the quorum ends at the moment at which a voter comes back that has missed a lot, for long, or for so short
+   * that it has to decide together with that voter, as others are paused.
+   */
+  private laggingVoter(steps: Steps): number | undefined {
+    const { world, random, voters } = this;
+    const leader = this.controller;
+    const behind = voters.filter(voter => voter !== leader && voter.isUp);
+    if (leader === undefined || voters.length < 3 || behind.length === 0) return undefined;
+    const voter = random.pick(behind);
+    const others = voters.filter(each => each !== leader && each !== voter);
+    const isShort = random.chance(0.6);
+    world.note(`${voter.process.name} misses what the quorum decides`);
+    for (const other of voters) if (other !== voter) steps.blockBoth(voter.host, other.host);
+    steps.later(random.scaled(1_000, 4_000), () => {
+      world.sometimes('a voter came back that was behind');
+      if (isShort) for (const other of others.slice(0, (voters.length - 1) / 2)) steps.pause(other);
+      steps.endProcess(leader, isShort ? 20 : random.scaled(500, 4_000), 'kill');
+      steps.unblock();
+      steps.later(3_000, () => steps.finish());
+    });
+    return 8_000;
   }
 
   /** A voter ends right after it has written whom it votes for, and is back in time to vote again. */
@@ -289,6 +574,89 @@ export class FaultScenarios {
     });
     return 4_000;
   }
+
+  /**
+   * A leader's disk gives wrong bytes for a while, just where a follower has still to read. Another replica has them whole.
+   */
+  private badCopy(steps: Steps): number | undefined {
+    const { world, random } = this;
+    const isSafe = (node: ClusterNode, reader: ClusterNode): boolean =>
+      world.nodes.every(each => !each.isTainted && !each.isRotten && !each.diskFailed) &&
+      world.isHeldBeside([node, reader]);
+    const readers = (led: Led): ClusterNode[] => this.followersOf(led).filter(each => isSafe(led.node, each));
+    const led = this.pickLed(each => readers(each).length > 0);
+    if (led === undefined) return undefined;
+    const { node, partition } = led;
+    const reader = random.pick(readers(led));
+    const { incarnation } = node.process;
+    world.note(`${reader.process.name} falls behind ${node.process.name}, whose disk will be damaged`);
+    steps.node = node;
+    steps.onEnd(withoutTailCache(node));
+    steps.blockBoth(node.host, reader.host);
+    const leastMs = world.nowMs + random.scaled(50, 1_000);
+    steps.soon(() => {
+      const { log } = partition;
+      const end = this.endOn(reader, partition);
+      if (world.nowMs < leastMs || log === undefined || end === undefined || log.logEndOffset <= end)
+        return false;
+      if (node.process.incarnation !== incarnation || !partition.isLeader || !isSafe(node, reader))
+        return false;
+      const repair = this.damageFrom(node, partition, end);
+      if (repair === undefined) return false;
+      steps.onEnd(repair);
+      world.sometimes('a follower fetched from a damaged log');
+      steps.unblock();
+      steps.later(random.scaled(300, 2_000), () => steps.finish());
+      return true;
+    });
+    return PATIENCE_MS + 3_000;
+  }
+
+  /** Changes a batch at or behind `offset` in a leader's file. What it returns makes it whole again. */
+  private damageFrom(node: ClusterNode, { name }: Partition, offset: Offset): (() => void) | undefined {
+    const { world, random } = this;
+    const { incarnation } = node.process;
+    const { disk } = node;
+    for (const path of disk.paths().reverse()) {
+      if (!path.endsWith('.log') || !path.includes(`/${name}/`)) continue;
+      const batches = [...batchesOf(disk.contentOf(path))].filter(batch => batch.baseOffset >= offset);
+      if (batches.length === 0) continue;
+      const { position, end } = random.pick(batches);
+      const at = random.between(position + CHECKED_FROM, end - 1);
+      const before = disk.contentOf(path)[at]!;
+      const after = before ^ (1 << random.below(8));
+      world.damage(node, path, at, Buffer.of(after));
+      return () => {
+        // It may have been cut off meanwhile, and written again.
+        if (disk.paths().includes(path) && disk.contentOf(path)[at] === after)
+          disk.storage.damage(path, at, Buffer.of(before));
+        node.isRotten = false;
+        // What it had to cut off when it came back has to be fetched again.
+        if (node.process.incarnation !== incarnation) node.isTainted = true;
+      };
+    }
+    return undefined;
+  }
+}
+
+/** What a broker is given from now on is read from its files, until the returned function is called. */
+export function withoutTailCache({ server }: ClusterNode): () => void {
+  const { services } = server ?? {};
+  if (services === undefined) return () => {};
+  const { tailCache } = Reflect.get(services.logManager, 'environment') as LogEnvironment;
+  const before: unknown = Reflect.get(tailCache, 'maxBytes');
+  // With the next append it drops what it has.
+  Reflect.set(tailCache, 'maxBytes', 0);
+  return () => Reflect.set(tailCache, 'maxBytes', before);
+}
+
+/** The epoch in which a voter runs for leader; undefined if it does not. */
+function candidateEpoch(voter: ClusterNode): number | undefined {
+  const raft = voter.server?.sharedServer?.raft;
+  if (raft?.isRunning !== true) return undefined;
+  // Nothing else says so.
+  const core = Reflect.get(raft, 'core') as RaftCore;
+  return core.stateName === 'candidate' ? core.epoch : undefined;
 }
 
 /** What a scenario has done and not undone, and what it waits for. */
@@ -301,7 +669,12 @@ class Steps {
   private readonly slow: [from: string, to: string][] = [];
   private paused: ClusterNode[] = [];
   private readonly down = new Set<ClusterNode>();
+  private readonly undo: (() => void)[] = [];
   private isOver = false;
+  /** That no other fault should touch meanwhile. */
+  node: ClusterNode | undefined;
+  /** Called when there is nothing more to do. */
+  onDone: (() => void) | undefined;
 
   constructor(
     world: World,
@@ -315,8 +688,53 @@ class Steps {
 
   /** Calls `watch` after each event until it gives true. */
   when(watch: () => boolean): void {
+    if (this.isOver) return;
     this.own.add(watch);
     this.watches.add(watch);
+  }
+
+  /** As {@link when}; if that does not come within `ms`, all is over. */
+  soon(watch: () => boolean, ms = PATIENCE_MS): void {
+    let isDone = false;
+    this.when(() => {
+      isDone = watch();
+      return isDone;
+    });
+    this.later(ms, () => {
+      if (!isDone) this.finish();
+    });
+  }
+
+  /** Nothing more is to be done. */
+  finish(): void {
+    this.onDone?.();
+  }
+
+  /** Calls `undo` when all is over. */
+  onEnd(undo: () => void): void {
+    this.undo.push(undo);
+  }
+
+  /**
+   * What is on its way to the servers of these connections arrives when the returned function has been called. `late`: the
+   * clients see a reset, and connect again. Undefined if there is nothing on its way: then all is over.
+   */
+  holdAll(connections: readonly SimConnection[], how: 'held' | 'late'): (() => void) | undefined {
+    if (connections.length === 0) {
+      this.finish();
+      return undefined;
+    }
+    let isHeld = true;
+    if (how === 'late') for (const connection of connections) connection.resetWithLateBytes(HOLD_MS);
+    const extend = (): void => {
+      if (!isHeld) return;
+      for (const { client } of connections) client.outgoing.stalledUntilMs = this.world.nowMs + 2 * HOLD_MS;
+      this.later(HOLD_MS, extend);
+    };
+    extend();
+    return () => {
+      isHeld = false;
+    };
   }
 
   later(delayMs: number, run: () => void): void {
@@ -353,17 +771,24 @@ class Steps {
     this.paused.push(node);
   }
 
-  resume(): void {
-    for (const node of this.paused) node.process.resume();
-    this.paused = [];
+  /** All that are paused, if no nodes are given. */
+  resume(...nodes: readonly ClusterNode[]): void {
+    const resumed = this.paused.filter(node => nodes.length === 0 || nodes.includes(node));
+    this.paused = this.paused.filter(node => !resumed.includes(node));
+    for (const node of resumed) node.process.resume();
   }
 
-  /** Ends it, if the cluster must survive that now, and starts it again after some ms. */
-  endProcess(node: ClusterNode, downMs: number, how: 'kill' | 'power if possible'): void {
+  /**
+   * Ends it, if the cluster must survive that now, and starts it again after some ms. `power`, `wipe`: the caller has made
+   * sure that it must survive this.
+   */
+  endProcess(node: ClusterNode, downMs: number, how: 'kill' | 'power if possible' | 'power' | 'wipe'): void {
     const { world } = this;
     if (!node.process.isAlive || !world.mayDie(node)) return;
-    if (how !== 'kill' && world.mayLose(node, 'unsynced')) world.losePower(node);
+    const losesPower = how === 'power' || (how === 'power if possible' && world.mayLose(node, 'unsynced'));
+    if (losesPower) world.losePower(node);
     else world.kill(node);
+    if (how === 'wipe') world.wipe(node);
     this.down.add(node);
     world.scheduler.after(downMs, 'restart', () => this.startAgain(node));
   }
@@ -373,8 +798,10 @@ class Steps {
   }
 
   end(): void {
+    if (this.isOver) return;
     this.isOver = true;
     for (const watch of this.own) this.watches.delete(watch);
+    for (const undo of this.undo) undo();
     this.unblock();
     for (const [from, to] of this.slow) this.world.network.link(from, to).extraDelayMs = 0;
     this.resume();

@@ -1,10 +1,10 @@
 import { batchesOf } from '../../src/record/record-batch.ts';
-import { FaultScenarios } from './fault-scenarios.ts';
+import { CHECKED_FROM, FaultScenarios, type LastingFault, withoutTailCache } from './fault-scenarios.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
 import type { SimRandom } from './sim-random.ts';
 import type { World } from './world.ts';
-import type { FaultKind } from './world-options.ts';
+import { type FaultKind, SCENARIOS } from './world-options.ts';
 
 interface ActiveFault {
   readonly kind: FaultKind;
@@ -12,9 +12,28 @@ interface ActiveFault {
   end(): void;
 }
 
+/** What was done. `ms`: how long it lasts at most, if it lasts. */
+type BegunFault = Pick<LastingFault, 'node' | 'end'> & Partial<Pick<LastingFault, 'ms' | 'onDone'>>;
+
 const HOUR_MS = 3_600_000;
-/** The bytes of a batch before its attributes are not covered by its checksum. */
-const CHECKED_FROM = 21;
+/** Between two looks at whether a node is out of service, ms. */
+const LOOK_MS = 10;
+
+/** Kinds that seldom find their moment, where it takes three voters and where it takes three replicas. */
+const RARE_OF_VOTERS = ['laggingVoter', 'splitVote'] as const;
+const RARE_OF_REPLICAS = ['heldProposal', 'lateProposal', 'earlierLife', 'rot'] as const;
+
+/** They take turns from seed to seed, so that a few dozen seeds reach all. */
+function favouritesOf({ seed, options }: World): FaultKind[] {
+  const { nodes, replicationFactor, minInsyncReplicas, lossAllowed } = options;
+  const kinds: FaultKind[] = [];
+  if (nodes.filter(node => node.isController).length >= 3)
+    kinds.push(RARE_OF_VOTERS[seed % RARE_OF_VOTERS.length]!);
+  // Two of them take away what somebody has, and the cluster promises to survive that with two in sync only.
+  const possible = minInsyncReplicas < 2 || lossAllowed ? 2 : RARE_OF_REPLICAS.length;
+  if (replicationFactor >= 3) kinds.push(RARE_OF_REPLICAS[seed % possible]!);
+  return kinds;
+}
 
 /** Draws faults while the safety phase lasts, and makes everything whole after it. */
 export class Faults {
@@ -22,6 +41,8 @@ export class Faults {
   private readonly random: SimRandom;
   private readonly active = new Set<ActiveFault>();
   private readonly kinds: readonly FaultKind[];
+  /** Those that this seed begins over and over. */
+  private readonly favourites: readonly FaultKind[];
   /** The blocked links, with how many faults block each. */
   private readonly blocks = new Map<string, number>();
   private readonly scenarios: FaultScenarios;
@@ -34,6 +55,7 @@ export class Faults {
       this.block(from, to, change),
     );
     this.kinds = [...world.options.faults];
+    this.favourites = favouritesOf(world);
   }
 
   start(): void {
@@ -47,9 +69,19 @@ export class Faults {
     const delayMs = -Math.log(1 - random.next()) * world.options.faultIntervalMs;
     world.scheduler.after(delayMs, 'fault', () => {
       if (this.isOver) return;
-      if (this.active.size < world.options.faultsMax) this.begin(random.pick(this.kinds));
+      if (this.active.size < world.options.faultsMax) this.begin(this.pickKind());
       this.next();
     });
+  }
+
+  /** Half the time a scenario, or what seldom can be done: they are fewer, and reach what other faults seldom do. */
+  private pickKind(): FaultKind {
+    const { random, kinds, favourites } = this;
+    if (favourites.length > 0 && random.chance(0.3)) return random.pick(favourites);
+    const isScenario = random.chance(0.5);
+    const rare: readonly string[] = ['rot', ...SCENARIOS];
+    const some = kinds.filter(kind => isScenario === rare.includes(kind));
+    return random.pick(some.length === 0 ? kinds : some);
   }
 
   /** Ends all faults and starts all that is down. */
@@ -91,6 +123,7 @@ export class Faults {
       },
     };
     this.active.add(fault);
+    begun.onDone?.(() => fault.end());
     this.world.scheduler.after(ms, `end of ${kind}`, () => {
       if (this.isOver || !this.active.has(fault)) return;
       this.world.note(`${kind}${node === undefined ? '' : ` of ${node.process.name}`} ends`);
@@ -98,10 +131,8 @@ export class Faults {
     });
   }
 
-  /** Does it. `ms`: how long it lasts, if it lasts; `undefined` if it cannot be done now. */
-  private apply(
-    kind: FaultKind,
-  ): { node?: ClusterNode | undefined; ms?: number | undefined; end: () => void } | undefined {
+  /** Does it. Undefined if it cannot be done now. */
+  private apply(kind: FaultKind): BegunFault | undefined {
     const { world, random } = this;
     const free = world.nodes.filter(node => ![...this.active].some(fault => fault.node === node));
     const node = free.length === 0 ? undefined : random.pick(free);
@@ -185,7 +216,7 @@ export class Faults {
         world.wipe(node);
         return { node, ms, end: restart(node) };
       case 'rot':
-        return this.rot(node, ms);
+        return (random.chance(0.6) ? this.scenarios.begin('badCopy') : undefined) ?? this.rot(node, ms);
       default:
         return this.scenarios.begin(kind);
     }
@@ -199,7 +230,7 @@ export class Faults {
   }
 
   /** The process dies in the middle of a turn, between two operations of its disk. */
-  private crashPoint(node: ClusterNode | undefined): ReturnType<Faults['apply']> {
+  private crashPoint(node: ClusterNode | undefined): BegunFault | undefined {
     const { world, random } = this;
     if (node === undefined || !node.process.isAlive || !world.mayDie(node)) return undefined;
     const { faults } = node.disk;
@@ -233,7 +264,8 @@ export class Faults {
     if (node.isController) {
       const voters = world.nodes.filter(each => each.isController);
       if (world.options.quorum === 'static' || voters.length < 3) return false;
-      if (voters.some(each => each.wipes > 0)) return false;
+      // A disk that rots will be replaced as well.
+      if (voters.some(each => each.wipes > 0 || each.isRotten)) return false;
     }
     return node.isBroker && world.mayLose(node, 'everything');
   }
@@ -243,13 +275,17 @@ export class Faults {
    * went there. All that is committed is also elsewhere (see {@link World.mayLose}). Half the time somebody reads the damaged
    * batches to copy them. At the end the disk is replaced.
    */
-  private rot(node: ClusterNode | undefined, ms: number): ReturnType<Faults['apply']> {
+  private rot(node: ClusterNode | undefined, ms: number): BegunFault | undefined {
     const { world, random } = this;
     if (node === undefined || !node.isUp || !this.mayWipe(node)) return undefined;
     const reader = world.nodes.find(
       other => other !== node && other.isUp && !other.isController && world.mayLose(other, 'everything'),
     );
-    const targets = node.disk.paths().filter(path => /\/data-\d+-\d+\/\d{20}\.log$/.test(path));
+    const all = node.disk.paths().filter(path => /\/data-\d+-\d+\/\d{20}\.log$/.test(path));
+    // What it leads is read by others.
+    const led = [...(node.server?.services?.replicaManager.partitions() ?? [])].filter(each => each.isLeader);
+    const leads = all.filter(path => led.some(({ name }) => path.includes(`/${name}/`)));
+    const targets = leads.length === 0 ? all : leads;
     let damaged = 0;
     for (let count = random.between(1, 4); count > 0 && targets.length > 0; count--) {
       const path = random.pick(targets);
@@ -265,17 +301,15 @@ export class Faults {
       damaged++;
     }
     if (damaged === 0) return undefined;
+    const restoreCache = withoutTailCache(node);
     // A new replica, or one with an empty disk, is filled from the damaged log: but only where a third one is whole.
-    if (reader !== undefined && random.chance(0.7) && world.isHeldBeside([node, reader])) {
-      world.kill(reader);
-      world.wipe(reader);
-      world.sometimes('a replica was filled from a damaged disk');
-      world.scheduler.after(50, 'restart', () => world.start(reader));
-    }
+    if (reader !== undefined && random.chance(0.7) && world.isHeldBeside([node, reader]))
+      this.emptyInOrder(reader);
     return {
       node,
       ms: ms + 1_000,
       end: () => {
+        restoreCache();
         world.kill(node);
         world.wipe(node);
         world.start(node);
@@ -283,14 +317,32 @@ export class Faults {
     };
   }
 
+  /**
+   * The node is told to stop, and gets an empty disk if nobody counts on it then. Its replicas are no longer among those of
+   * which a partition survives the loss of fewer than min.insync.replicas.
+   */
+  private emptyInOrder(node: ClusterNode): void {
+    const { world } = this;
+    const { incarnation } = node.process;
+    world.note(`${node.process.name} is told to stop`);
+    node.stop();
+    const look = (): void => {
+      if (this.isOver || node.process.incarnation !== incarnation) return;
+      if (node.process.isAlive || !world.isOutside(node)) {
+        world.scheduler.after(LOOK_MS, 'is it out of service', look);
+        return;
+      }
+      world.wipe(node);
+      world.sometimes('a replica was filled from a damaged disk');
+    };
+    look();
+  }
+
   private hosts(): string[] {
     return this.world.nodes.map(node => node.host);
   }
 
-  private partition(
-    kind: 'isolate' | 'split' | 'oneWay' | 'cutClients',
-    ms: number,
-  ): ReturnType<Faults['apply']> {
+  private partition(kind: 'isolate' | 'split' | 'oneWay' | 'cutClients', ms: number): BegunFault | undefined {
     const { world, random } = this;
     const hosts = this.hosts();
     const clients = [...world.clientHosts];
@@ -338,10 +390,7 @@ export class Faults {
     else this.world.network.unblock(from, to);
   }
 
-  private disturb(
-    kind: 'reset' | 'lateBytes' | 'stall' | 'halfOpen',
-    ms: number,
-  ): ReturnType<Faults['apply']> {
+  private disturb(kind: 'reset' | 'lateBytes' | 'stall' | 'halfOpen', ms: number): BegunFault | undefined {
     const { world, random } = this;
     const connections: SimConnection[] = world.network
       .connectionsOf()
@@ -364,13 +413,14 @@ export class Faults {
     kind: 'diskFull' | 'diskError' | 'failingSync',
     node: ClusterNode | undefined,
     ms: number,
-  ): ReturnType<Faults['apply']> {
+  ): BegunFault | undefined {
     const { world, random } = this;
     if (node === undefined || !node.process.isAlive || !world.mayDie(node)) return undefined;
     const { faults } = node.disk;
     if (kind === 'failingSync') {
       if (!world.mayLose(node, 'unsynced')) return undefined;
       faults.failingSyncs = random.between(1, 3);
+      node.awaitsPowerLoss = world.options.durability === 'page-cache';
     } else if (kind === 'diskFull') {
       faults.bytesLeft = random.below(5_000);
     } else {
@@ -383,6 +433,7 @@ export class Faults {
       ms,
       end: () => {
         node.disk.heal();
+        node.awaitsPowerLoss = false;
         // Its administrator sees to the disk, and starts it again; after a failed sync, the whole machine.
         if (kind === 'failingSync') world.losePower(node);
         else world.kill(node);

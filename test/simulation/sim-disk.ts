@@ -74,6 +74,11 @@ export class SimDisk {
     return bytesLeft < Number.POSITIVE_INFINITY || failingPath !== undefined || failingSyncs > 0;
   }
 
+  /** Whether the process on it is to die between two operations. */
+  get isDoomed(): boolean {
+    return this.faults.crashAfterChanges < Number.POSITIVE_INFINITY;
+  }
+
   /** The process has died: the page cache lives. */
   processDied(): void {
     this.storage.crash('keep');

@@ -49,8 +49,15 @@ export class ClusterNode implements SimNode {
   diskFailed = false;
   /** Bytes on its disk have changed by themselves, and the disk is still in use. */
   isRotten = false;
+  /** A sync of its disk has failed, or is to, and with it what was written: its machine starts anew when that fault ends. */
+  awaitsPowerLoss = false;
   /** Unsynced data was lost, and the node has not been in all its ISRs since. */
   isTainted = false;
+  /**
+   * It was killed or lost its power, and has not registered since. Its replicas may count as in sync until then, but the
+   * controller will trust none of them.
+   */
+  diedUnnoticed = false;
   private readonly world: WorldOptions;
   private readonly identity: ClusterIdentity;
   private readonly events: NodeEvents;

@@ -38,6 +38,12 @@ const WANTED = [
   'all voters woke up at once',
   'a voter came back that was behind',
   'a voter ended after a vote',
+  'something of an earlier life arrived in the next one',
+  'a leader was cut off as soon as it led',
+  'two voters ran for leader in one epoch',
+  'a follower fetched from a damaged log',
+  'an ISR was proposed on top of an older state',
+  'a replica was taken away',
 ];
 /** A campaign of so many seeds, without a defect, fails if it has not reached all of {@link WANTED}. */
 const SEEDS_TO_REACH_ALL = 300;

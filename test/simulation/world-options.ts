@@ -10,6 +10,9 @@ export const SCENARIOS = [
   'electionStorm',
   'laggingVoter',
   'crashAfterVote',
+  'earlierLife',
+  'shortReign',
+  'splitVote',
 ] as const;
 
 export type ScenarioKind = (typeof SCENARIOS)[number];

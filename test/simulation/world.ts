@@ -76,7 +76,10 @@ export class World implements WorldView {
       options.wallOffsetMs,
     );
     return new ClusterNode(process, disk, options, this.options, identity, {
-      onUp: node => this.note(`${name} is up after start ${node.process.incarnation}`),
+      onUp: node => {
+        this.note(`${name} is up after start ${node.process.incarnation}`);
+        node.diedUnnoticed = false;
+      },
       onExit: (node, why) => this.onExit(node, why),
     });
   }
@@ -194,6 +197,7 @@ export class World implements WorldView {
   kill(node: ClusterNode): void {
     if (!node.process.isAlive) return;
     this.note(`${node.process.name} is killed`);
+    node.diedUnnoticed = true;
     node.kill();
     this.changed(node, 'crashed');
   }
@@ -201,6 +205,7 @@ export class World implements WorldView {
   losePower(node: ClusterNode): void {
     this.note(`${node.process.name} loses power`);
     if (this.options.durability === 'page-cache') node.isTainted = true;
+    node.diedUnnoticed = true;
     node.losePower();
     this.changed(node, 'powerLost');
   }
@@ -235,6 +240,7 @@ export class World implements WorldView {
       this.violation({ invariant, message: `${node.process.name} ended without need: ${why}` });
     }
     this.kill(node);
+    if (why === 'stopped') node.diedUnnoticed = false;
     const delayMs = this.restartDelayMs(node);
     if (delayMs !== undefined) this.scheduler.after(delayMs, 'restart', () => this.start(node));
   }
@@ -307,19 +313,30 @@ export class World implements WorldView {
 
   /**
    * Whether the cluster promises to survive that this node loses what it has not synced, or more: fewer than
-   * min.insync.replicas of them do, and of each partition somebody else is up who has everything.
+   * min.insync.replicas of them do, and of each partition somebody else is up who has everything. Who has everything may
+   * stop in order the next moment, and leave the ISR to those of whom the controller has not heard yet that they died:
+   * so there must not be another one, nor one that is about to die.
    */
   mayLose(node: ClusterNode, what: 'unsynced' | 'everything'): boolean {
     const { options } = this;
     if (options.lossAllowed || !node.isBroker) return true;
     if (what === 'unsynced' && options.durability === 'fsync') return true;
     this.clearTaints();
-    if (
-      options.minInsyncReplicas < 2 ||
-      this.nodes.some(each => each.isTainted || each.isRotten || each.diskFailed)
-    )
-      return false;
+    const isInDoubt = (each: ClusterNode): boolean =>
+      lacksRecords(each) ||
+      each.diskFailed ||
+      (each !== node && each.isBroker && (each.diedUnnoticed || each.disk.isDoomed));
+    if (options.minInsyncReplicas < 2 || this.nodes.some(isInDoubt)) return false;
     return this.isHeldBeside([node]);
+  }
+
+  /** Whether nobody counts on what this node has: it is in no ISR and in no ELR, as far as the active controller knows. */
+  isOutside(node: ClusterNode): boolean {
+    const topics = this.metadata()?.topics.topics();
+    if (topics === undefined) return false;
+    for (const { partitions } of topics)
+      if (partitions.some(({ isr, elr }) => isr.includes(node.id) || elr.includes(node.id))) return false;
+    return true;
   }
 
   /** Whether each partition of these nodes is whole on another one that is up, as far as the active controller knows. */
@@ -343,6 +360,11 @@ export class World implements WorldView {
   mayDie(node: ClusterNode): boolean {
     if (this.options.lossAllowed || !node.isBroker) return true;
     this.clearTaints();
-    return !this.nodes.some(each => each !== node && (each.isTainted || each.isRotten) && each.isBroker);
+    return !this.nodes.some(each => each !== node && each.isBroker && lacksRecords(each));
   }
+}
+
+/** Whether it lost, or is about to lose, what a broker of this cluster may lose only while others live on. */
+function lacksRecords({ isTainted, isRotten, awaitsPowerLoss }: ClusterNode): boolean {
+  return isTainted || isRotten || awaitsPowerLoss;
 }

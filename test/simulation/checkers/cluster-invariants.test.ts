@@ -27,6 +27,7 @@ function replica(node: number, more: Partial<ReplicaSnapshot> = {}): ReplicaSnap
     stagedEndOffset: 10,
     producersEndOffset: 0,
     lastEpochStart: 0,
+    producers: [],
     ...more,
   };
 }
@@ -96,6 +97,17 @@ describe('replicas of a living cluster', () => {
 
   it('R2: the leader epoch of a replica goes back', () => {
     expect(found([replicas(replica(1, { leaderEpoch: 2 })), replicas(replica(1))])).toEqual(['R2']);
+  });
+
+  it('S7: a leader forgets a batch of a producer while it remembers fewer than five', () => {
+    const knows = (...batchEnds: number[]) =>
+      replicas(leader(1, { producers: [{ id: 7, epoch: 0, batchEnds }] }));
+    expect(found([knows(3), knows(3, 4), knows(3, 4, 5, 6, 7), knows(5, 6, 7, 8, 9)])).toEqual([]);
+    expect(found([knows(3), knows(4)])).toEqual(['S7']);
+    expect(found([knows(3, 4, 5), knows(4, 5, 6)])).toEqual(['S7']);
+    // As a leader of a later epoch it may have cut it off before.
+    const later = { leaderEpoch: 2, producers: [{ id: 7, epoch: 0, batchEnds: [4] }] };
+    expect(found([knows(3), replicas(leader(1, later))])).toEqual([]);
   });
 
   it('R3: the high watermark is past the end of a member of the ISR', () => {

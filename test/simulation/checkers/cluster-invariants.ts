@@ -1,4 +1,4 @@
-import type { Offset } from '../../../src/base/int64.ts';
+import type { Int64, Offset } from '../../../src/base/int64.ts';
 import { Findings, type Violation } from './checker.ts';
 import type { PartitionKey } from './history.ts';
 
@@ -29,6 +29,16 @@ export interface ReplicaSnapshot {
   readonly producersEndOffset: Offset;
   /** Where the newest leader epoch of the log's cache starts. */
   readonly lastEpochStart: Offset;
+  /** Of a leader: what it remembers of each producer. */
+  readonly producers: readonly RememberedProducer[];
+}
+
+/** What a log remembers of a producer. */
+export interface RememberedProducer {
+  readonly id: Int64;
+  readonly epoch: number;
+  /** The last offsets of its last batches. */
+  readonly batchEnds: readonly Offset[];
 }
 
 /** A leader of the quorum and what it says is committed. */
@@ -83,7 +93,11 @@ export interface ClusterSnapshot {
   readonly acknowledged: ReadonlyMap<PartitionKey, Offset>;
 }
 
+/** As many batches of a producer as it may have in flight: each may be sent again. */
+const BATCHES_TO_REMEMBER = 5;
+
 interface ReplicaMemory {
+  producers: ReadonlyMap<Int64, RememberedProducer>;
   incarnation: number;
   losses: number;
   log: number;
@@ -191,6 +205,7 @@ export class ClusterInvariants {
       }
     }
     if (before !== undefined && sameLog && sameProcess) {
+      this.checkProducers(before, replica, atMs, findings);
       if (replica.leaderEpoch < before.leaderEpoch)
         findings.add('R2', atMs, `${where}: leader epoch ${replica.leaderEpoch} after ${before.leaderEpoch}`);
       if (logStartOffset < before.logStartOffset)
@@ -218,6 +233,7 @@ export class ClusterInvariants {
     }
     const { incarnation, losses, log, leaderEpoch, isLeader, partitionEpoch, isUnderMinIsr } = replica;
     this.replicas.set(key, {
+      producers: new Map(replica.producers.map(producer => [producer.id, producer])),
       incarnation,
       losses,
       log,
@@ -228,6 +244,24 @@ export class ClusterInvariants {
       partitionEpoch,
       isUnderMinIsr,
     });
+  }
+
+  /** S7: what a leader has appended it remembers, but for batches that five later ones follow. It cuts nothing off. */
+  private checkProducers(
+    before: ReplicaMemory,
+    { node, name, isLeader, leaderEpoch, producers }: ReplicaSnapshot,
+    atMs: number,
+    findings: Findings,
+  ): void {
+    if (!before.isLeader || !isLeader || before.leaderEpoch !== leaderEpoch) return;
+    for (const { id, epoch, batchEnds } of producers) {
+      const known = before.producers.get(id);
+      if (known?.epoch !== epoch || batchEnds.length >= BATCHES_TO_REMEMBER) continue;
+      const lost = known.batchEnds.find(end => !batchEnds.includes(end));
+      if (lost === undefined) continue;
+      const text = `the batch of producer ${id} that ended at ${lost} is forgotten, and remembered are only`;
+      findings.add('S7', atMs, `${name} on node ${node}: ${text} those at ${batchEnds.join()}`);
+    }
   }
 
   /** The newest leader of a partition against the others, and against what was acknowledged. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { add64, type Offset } from '../../../src/base/int64.ts';
+import { add64, type Int64, type Offset } from '../../../src/base/int64.ts';
 import type { Uuid } from '../../../src/base/uuid.ts';
 import type { ProducerStateEntry } from '../../../src/log/producer-state-entry.ts';
 import type { TopicPartition } from '../../../src/log/topic-partition.ts';
@@ -15,10 +15,12 @@ import {
   type ClusterSnapshot,
   type ImageSnapshot,
   type QuorumSnapshot,
+  type RememberedProducer,
   type ReplicaSnapshot,
   type VoteSnapshot,
 } from './cluster-invariants.ts';
 import { type History, type PartitionKey, partitionKey } from './history.ts';
+import { IsrProposals } from './isr-proposals.ts';
 import { LeaderClaims } from './leader-claims.ts';
 import { type ControlledPartition, PartitionChanges } from './partition-changes.ts';
 
@@ -44,6 +46,7 @@ export class Probe {
   private readonly invariants: ClusterInvariants;
   private readonly changes: PartitionChanges;
   private readonly claims = new LeaderClaims();
+  private readonly proposals = new IsrProposals();
   /** Nothing can be said of log ends: committed records may be gone. */
   private readonly mayLose: boolean;
   private readonly losesUnsynced: boolean;
@@ -96,6 +99,7 @@ export class Probe {
     const node = process === undefined ? undefined : this.world.nodes.find(each => each.process === process);
     if (node?.server === undefined) return;
     const findings = new Findings();
+    this.takeProposals(node);
     if (this.takeMetadata(node, findings)) {
       for (const each of this.world.nodes) this.checkClaims(each, true, findings);
     } else this.checkClaims(node, false, findings);
@@ -112,6 +116,14 @@ export class Probe {
     const image = node.server?.metadata();
     if (image === undefined || image.highestOffset <= (this.newest?.offset ?? -1)) return false;
     const partitions = controlledPartitions(image);
+    const epochOf = (id: number): Int64 | undefined => image.cluster.broker(id)?.epoch;
+    for (const after of partitions) {
+      const before = this.newest?.partitions.get(after.partition);
+      if (before === undefined || before.partitionEpoch === after.partitionEpoch) continue;
+      this.proposals.check(before, after, epochOf, this.world.nowMs, findings);
+      if (before.replicas.some(id => !after.replicas.includes(id)))
+        this.world.sometimes('a replica was taken away');
+    }
     this.newest = {
       offset: image.highestOffset,
       partitions: new Map(partitions.map(partition => [partition.partition, partition])),
@@ -128,6 +140,22 @@ export class Probe {
     }))
       findings.add(invariant, atMs, message);
     return true;
+  }
+
+  /** The members that this node wants in the ISRs of what it leads. */
+  private takeProposals(node: SimNode): void {
+    const { server } = node;
+    for (const replica of server?.services?.replicaManager.partitions() ?? []) {
+      const { kind, maximalIsr, partitionEpoch } = replica.partitionState;
+      if (kind !== 'pendingExpand') continue;
+      this.proposals.propose({
+        partition: partitionKey(replica.topicId, replica.topicPartition.partition),
+        leaderEpoch: replica.leaderEpoch,
+        partitionEpoch,
+        isr: maximalIsr,
+        brokerEpochs: maximalIsr.map(id => server?.metadata()?.cluster.broker(id)?.epoch),
+      });
+    }
   }
 
   /** What this node claims of the partitions that it leads, as far as it has changed. */
@@ -272,6 +300,7 @@ export class Probe {
         stagedEndOffset: log.stagedEndOffset,
         producersEndOffset: lastProduced(log.activeProducers.values()),
         lastEpochStart: log.epochEntries.at(-1)?.startOffset ?? 0,
+        producers: isLeader ? rememberedProducers(log.activeProducers) : [],
       });
     }
   }
@@ -374,6 +403,14 @@ function lastProduced(entries: Iterable<ProducerStateEntry>): Offset {
   for (const { lastBatch } of entries)
     if (lastBatch !== undefined && lastBatch.lastOffset >= end) end = add64(lastBatch.lastOffset, 1);
   return end;
+}
+
+function rememberedProducers(entries: ReadonlyMap<Int64, ProducerStateEntry>): RememberedProducer[] {
+  return [...entries].map(([id, { producerEpoch, batches }]) => ({
+    id,
+    epoch: producerEpoch,
+    batchEnds: batches.map(({ lastOffset }) => lastOffset),
+  }));
 }
 
 /** Where the epoch of a quorum leader began, as its core has it: nothing else says so at once. */

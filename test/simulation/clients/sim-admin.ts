@@ -153,15 +153,15 @@ export class SimAdmin implements SimClient {
     const { settings } = this;
     const { random } = this.cluster;
     const topic = random.pick(settings.shortLived);
-    const dice = random.below(10);
+    const dice = random.below(settings.reassigns ? 13 : 10);
     if (dice < 3) await this.createTopic({ topic, partitions: 1 + random.below(3), configs: [] });
     else if (dice < 5) await this.deleteTopic(topic);
     else if (dice < 6) await this.describeTopic(topic);
     else if (dice < 7) await (settings.altersConfigs ? this.setConfig() : this.describeTopic(topic));
     else if (dice < 8) await this.getConfig();
     else if (dice < 9) await (settings.elects ? this.electLeader() : this.getConfig());
-    else if (settings.reassigns) await this.reassign();
-    else await this.createPartitions(topic);
+    else if (dice < 10) await this.createPartitions(topic);
+    else await this.reassign();
   }
 
   /** Makes a call and records its beginning and its end. */

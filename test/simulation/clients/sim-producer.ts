@@ -96,8 +96,10 @@ type PartitionAnswer = Infer<typeof ProduceResponse>['responses'][number]['parti
 /**
  * A producer with the rules of the Java client: batches of a partition leave in order, several requests may be
  * unanswered, retriable errors send again with the same sequence, a batch that is given up while its fate is open makes
- * the producer raise its epoch and start its sequences anew. One rule is stricter: at a raised epoch a batch that may
- * have been written already is given up instead of sent again, so that a value is never written twice.
+ * the producer raise its epoch and start its sequences anew. One rule is stricter: at a raised epoch a batch is given up
+ * instead of sent again if it may have been written already, so that a value is never written twice, and if a later one was
+ * acknowledged, so that the order of a partition is that of the sends. Brokers can promise neither from one epoch to the
+ * next, and Kafka's client, which does send them again, does not ask it of them.
  */
 export class SimProducer implements SimClient {
   readonly name: string;
@@ -492,7 +494,8 @@ export class SimProducer implements SimClient {
     const waiting = [...queue.unacknowledged];
     for (const batch of waiting) {
       if (!queue.queue.includes(batch)) batch.indefinite = true;
-      if (batch.indefinite) {
+      // One that was overtaken would be written behind a batch that was sent after it.
+      if (batch.indefinite || batch.overtaken) {
         this.giveUp(batch, 'its epoch ended');
         continue;
       }

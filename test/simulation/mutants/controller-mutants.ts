@@ -85,10 +85,10 @@ export const controllerMutants: readonly Mutant[] = [
     apply: () =>
       patch(
         ReplicationControlManager,
-        'leaderAndIsrUpdates',
+        'updates',
         original =>
-          function (this: Inner, image: Inner, change: Inner) {
-            return change.uncleanShutdown === undefined ? original.call(this, image, change) : [];
+          function (this: Inner, image: Inner, change: Inner, ...rest: Inner[]) {
+            return change.uncleanShutdown === undefined ? original.call(this, image, change, ...rest) : [];
           },
       ),
   },
