@@ -1,11 +1,13 @@
 import type { Offset } from '../../src/base/int64.ts';
 import type { LogEnvironment } from '../../src/log/log-environment.ts';
+import { type ElectionState, NO_ELECTION } from '../../src/raft/quorum-state.ts';
 import type { RaftCore } from '../../src/raft/raft-core.ts';
-import { batchesOf } from '../../src/record/record-batch.ts';
 import type { Partition } from '../../src/replication/partition.ts';
+import { batchesIn } from './disk-batches.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
 import type { SimRandom } from './sim-random.ts';
+import { PATIENCE_MS, ScenarioSteps } from './scenario-steps.ts';
 import type { World } from './world.ts';
 import type { ScenarioKind } from './world-options.ts';
 
@@ -22,10 +24,6 @@ export interface LastingFault {
 
 /** What is sent at the end of a turn is on its way after so many ms, and has not arrived. */
 const SENT_MS = 0.09;
-/** How long a scenario waits for its moment; then others may try theirs. */
-const PATIENCE_MS = 4_000;
-/** What is held back is looked at again after so many ms. */
-const HOLD_MS = 20;
 /** The bytes of a batch before its attributes are not covered by its checksum. */
 export const CHECKED_FROM = 21;
 
@@ -57,7 +55,7 @@ export class FaultScenarios {
 
   /** Undefined if it cannot be done now. */
   begin(kind: ScenarioKind | 'badCopy'): LastingFault | undefined {
-    const steps = new Steps(this.world, this.watches, this.block);
+    const steps = new ScenarioSteps(this.world, this.watches, this.block);
     const ms = this[kind](steps);
     if (ms === undefined) return undefined;
     return {
@@ -155,7 +153,7 @@ export class FaultScenarios {
    * A proposed ISR is on its way for long, while its cause goes away, or the leader, or the controller. What else the leader
    * says arrives.
    */
-  private heldProposal(steps: Steps): number | undefined {
+  private heldProposal(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const then = random.pick(['wait', 'restartMember', 'move', 'move', 'endController', 'depose'] as const);
     const sessionMs = this.property('broker.session.timeout.ms');
@@ -201,7 +199,7 @@ export class FaultScenarios {
   }
 
   /** What a leader proposes arrives when its partition has changed: an operator wants its replicas in another order. */
-  private moveMeanwhile(steps: Steps, { node, partition }: Led, controller: ClusterNode): void {
+  private moveMeanwhile(steps: ScenarioSteps, { node, partition }: Led, controller: ClusterNode): void {
     const { world } = this;
     const release = steps.holdAll(this.busyConnections(node, controller), 'held');
     if (release === undefined) return;
@@ -226,7 +224,7 @@ export class FaultScenarios {
   }
 
   /** A proposed ISR arrives twice: the second time when the one who joined has fallen behind and has left again. */
-  private lateProposal(steps: Steps): number | undefined {
+  private lateProposal(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const leaveMs = this.property('replica.lag.time.max.ms') * 2 + 2_000;
     const begin = ({ node, partition }: Led, member: ClusterNode, controller: ClusterNode): void => {
@@ -266,11 +264,11 @@ export class FaultScenarios {
    * A replica ends with a loss and comes back, and what its earlier life has brought about arrives only now: a fetch, or
    * the proposal to let it into an ISR.
    */
-  private earlierLife(steps: Steps): number | undefined {
+  private earlierLife(steps: ScenarioSteps): number | undefined {
     return this.random.chance(0.4) ? this.earlierFetch(steps) : this.earlierMember(steps);
   }
 
-  private earlierFetch(steps: Steps): number | undefined {
+  private earlierFetch(steps: ScenarioSteps): number | undefined {
     const { world, random, controller } = this;
     const others = (led: Led): ClusterNode[] =>
       this.followersOf(led).filter(each => each !== controller && this.lossOf(each) !== undefined);
@@ -300,7 +298,7 @@ export class FaultScenarios {
     return this.nextLifeMs + PATIENCE_MS;
   }
 
-  private earlierMember(steps: Steps): number | undefined {
+  private earlierMember(steps: ScenarioSteps): number | undefined {
     const { world } = this;
     if (world.nodes.every(node => this.lossOf(node) === undefined)) return undefined;
     const renewMs = this.property('broker.session.timeout.ms') * 0.28;
@@ -345,7 +343,7 @@ export class FaultScenarios {
    * again, as far as `witness` knows.
    */
   private nextLife(
-    steps: Steps,
+    steps: ScenarioSteps,
     { node, partition }: Led,
     member: ClusterNode,
     loss: 'power' | 'wipe',
@@ -369,7 +367,7 @@ export class FaultScenarios {
   }
 
   /** A leader is cut off from the controllers, and not from its followers and clients. */
-  private unheardLeader(steps: Steps): number | undefined {
+  private unheardLeader(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const led = this.pickLed(
       ({ node, partition }) => !node.isController && partition.registration.replicas.length > 1,
@@ -382,7 +380,7 @@ export class FaultScenarios {
   }
 
   /** A leader is cut off until there is another one, and leads again as soon as it may: the other one ends. */
-  private pingPong(steps: Steps): number | undefined {
+  private pingPong(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const led = this.pickLed(({ partition }) => partition.partitionState.isr.length > 1);
     if (led === undefined) return undefined;
@@ -423,7 +421,7 @@ export class FaultScenarios {
   }
 
   /** A leader is cut off as soon as it leads: nobody gets a record of its epoch, and it comes back to a later leader. */
-  private shortReign(steps: Steps): number | undefined {
+  private shortReign(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const led = this.pickLed(
       ({ node, partition }) => node !== this.controller && partition.partitionState.isr.length > 2,
@@ -450,7 +448,7 @@ export class FaultScenarios {
   }
 
   /** A follower ends when the leader has just committed what it asked for, at times with the leader. */
-  private ackThenCrash(steps: Steps): number | undefined {
+  private ackThenCrash(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const led = this.pickLed(({ node, partition }) =>
       partition.partitionState.isr.some(id => id !== node.id),
@@ -476,7 +474,7 @@ export class FaultScenarios {
    * Again and again all voters wake up at the same moment, and each finds that it heard of no leader for long; what they
    * say to each other takes as long as an election.
    */
-  private electionStorm(steps: Steps): number | undefined {
+  private electionStorm(steps: ScenarioSteps): number | undefined {
     const { world, random, voters } = this;
     if (voters.length < 3) return undefined;
     world.note('all voters are paused and wake up at once');
@@ -504,7 +502,7 @@ export class FaultScenarios {
    * Two voters run for leader in the same epoch: they do not hear of each other, and those who decide between them, the
    * last leader among them, hear of both at once.
    */
-  private splitVote(steps: Steps): number | undefined {
+  private splitVote(steps: ScenarioSteps): number | undefined {
     const { world, random, voters } = this;
     const leader = this.controller;
     const others = voters.filter(voter => voter !== leader && voter.isUp && !voter.process.isPaused);
@@ -520,6 +518,13 @@ export class FaultScenarios {
     steps.endProcess(leader, pauseMs - 1, 'kill');
     steps.later(pauseMs, () => {
       steps.blockBoth(one.host, two.host);
+      // Both run before either has been heard.
+      const extraMs = this.property('controller.quorum.election.timeout.ms') / 5;
+      for (const voter of voters) {
+        if (voter === one || voter === two) continue;
+        steps.slowLink(one.host, voter.host, extraMs);
+        steps.slowLink(two.host, voter.host, extraMs);
+      }
       steps.resume(one, two);
       steps.later(this.world.options.latencyMaxMs, () => steps.resume(...deciding));
       steps.soon(() => {
@@ -537,7 +542,7 @@ export class FaultScenarios {
    * The leader of the quorum ends at the moment at which a voter comes back that has missed a lot, for long, or for so short
    * that it has to decide together with that voter, as others are paused.
    */
-  private laggingVoter(steps: Steps): number | undefined {
+  private laggingVoter(steps: ScenarioSteps): number | undefined {
     const { world, random, voters } = this;
     const leader = this.controller;
     const behind = voters.filter(voter => voter !== leader && voter.isUp);
@@ -558,16 +563,16 @@ export class FaultScenarios {
   }
 
   /** A voter ends right after it has written whom it votes for, and is back in time to vote again. */
-  private crashAfterVote(steps: Steps): number | undefined {
+  private crashAfterVote(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const voter = random.pick(this.voters);
-    const writes = (): number => voter.disk.storage.counts.get('replace') ?? 0;
-    const before = writes();
+    const before = voteOf(voter);
     const { controller } = this;
     if (this.voters.length < 3 || voter === controller) return undefined;
     if (controller !== undefined) steps.endProcess(controller, random.scaled(500, 3_000), 'kill');
     steps.when(() => {
-      if (writes() === before) return false;
+      const vote = voteOf(voter);
+      if (vote === undefined || vote === before) return false;
       world.sometimes('a voter ended after a vote');
       steps.endProcess(voter, random.scaled(1, 50), 'kill');
       return true;
@@ -578,13 +583,14 @@ export class FaultScenarios {
   /**
    * A leader's disk gives wrong bytes for a while, just where a follower has still to read. Another replica has them whole.
    */
-  private badCopy(steps: Steps): number | undefined {
+  private badCopy(steps: ScenarioSteps): number | undefined {
     const { world, random } = this;
     const isSafe = (node: ClusterNode, reader: ClusterNode): boolean =>
       world.nodes.every(each => !each.isTainted && !each.isRotten && !each.diskFailed) &&
       world.isHeldBeside([node, reader]);
     const readers = (led: Led): ClusterNode[] => this.followersOf(led).filter(each => isSafe(led.node, each));
-    const led = this.pickLed(each => readers(each).length > 0);
+    // Where there are records there will be more.
+    const led = this.pickLed(each => each.partition.log!.logEndOffset > 0 && readers(each).length > 0);
     if (led === undefined) return undefined;
     const { node, partition } = led;
     const reader = random.pick(readers(led));
@@ -604,12 +610,28 @@ export class FaultScenarios {
       const repair = this.damageFrom(node, partition, end);
       if (repair === undefined) return false;
       steps.onEnd(repair);
+      const life = reader.process.incarnation;
+      steps.onEnd(() => {
+        if (reader.isUp && reader.process.incarnation === life) this.checkCopy(reader, partition, end);
+      });
       world.sometimes('a follower fetched from a damaged log');
       steps.unblock();
       steps.later(random.scaled(300, 2_000), () => steps.finish());
       return true;
     });
     return PATIENCE_MS + 3_000;
+  }
+
+  /** S2: what a replica has taken since is whole. Its own disk is: nothing else has damaged these bytes. */
+  private checkCopy({ disk, process }: ClusterNode, { name }: Partition, offset: Offset): void {
+    for (const path of disk.paths()) {
+      if (!path.endsWith('.log') || !path.includes(`/${name}/`)) continue;
+      for (const batch of batchesIn(disk, path)) {
+        if (batch.baseOffset < offset || batch.isValid()) continue;
+        const text = `a batch at ${batch.baseOffset} with a wrong CRC, from a damaged disk`;
+        this.world.violation({ invariant: 'S2', message: `${name}: ${process.name} took ${text}` });
+      }
+    }
   }
 
   /** Changes a batch at or behind `offset` in a leader's file. What it returns makes it whole again. */
@@ -619,7 +641,7 @@ export class FaultScenarios {
     const { disk } = node;
     for (const path of disk.paths().reverse()) {
       if (!path.endsWith('.log') || !path.includes(`/${name}/`)) continue;
-      const batches = [...batchesOf(disk.contentOf(path))].filter(batch => batch.baseOffset >= offset);
+      const batches = batchesIn(disk, path).filter(batch => batch.baseOffset >= offset);
       if (batches.length === 0) continue;
       const { position, end } = random.pick(batches);
       const at = random.between(position + CHECKED_FROM, end - 1);
@@ -652,159 +674,20 @@ export function withoutTailCache({ server }: ClusterNode): () => void {
 
 /** The epoch in which a voter runs for leader; undefined if it does not. */
 function candidateEpoch(voter: ClusterNode): number | undefined {
-  const raft = voter.server?.sharedServer?.raft;
-  if (raft?.isRunning !== true) return undefined;
-  // Nothing else says so.
-  const core = Reflect.get(raft, 'core') as RaftCore;
-  return core.stateName === 'candidate' ? core.epoch : undefined;
+  const core = coreOf(voter);
+  return core?.stateName === 'candidate' ? core.epoch : undefined;
 }
 
-/** What a scenario has done and not undone, and what it waits for. */
-class Steps {
-  private readonly world: World;
-  private readonly watches: Set<() => boolean>;
-  private readonly block: (from: string, to: string, change: number) => void;
-  private readonly own = new Set<() => boolean>();
-  private links: [from: string, to: string][] = [];
-  private readonly slow: [from: string, to: string][] = [];
-  private paused: ClusterNode[] = [];
-  private readonly down = new Set<ClusterNode>();
-  private readonly undo: (() => void)[] = [];
-  private isOver = false;
-  /** That no other fault should touch meanwhile. */
-  node: ClusterNode | undefined;
-  /** Called when there is nothing more to do. */
-  onDone: (() => void) | undefined;
+/** Epoch and candidate of the vote that a voter has given; undefined if it is down, or has given none. */
+function voteOf(voter: ClusterNode): string | undefined {
+  const core = coreOf(voter);
+  const { epoch, votedKey } =
+    core === undefined ? NO_ELECTION : (Reflect.get(core, 'persisted') as ElectionState);
+  return votedKey === undefined ? undefined : `${epoch} ${votedKey.id}`;
+}
 
-  constructor(
-    world: World,
-    watches: Set<() => boolean>,
-    block: (from: string, to: string, change: number) => void,
-  ) {
-    this.world = world;
-    this.watches = watches;
-    this.block = block;
-  }
-
-  /** Calls `watch` after each event until it gives true. */
-  when(watch: () => boolean): void {
-    if (this.isOver) return;
-    this.own.add(watch);
-    this.watches.add(watch);
-  }
-
-  /** As {@link when}; if that does not come within `ms`, all is over. */
-  soon(watch: () => boolean, ms = PATIENCE_MS): void {
-    let isDone = false;
-    this.when(() => {
-      isDone = watch();
-      return isDone;
-    });
-    this.later(ms, () => {
-      if (!isDone) this.finish();
-    });
-  }
-
-  /** Nothing more is to be done. */
-  finish(): void {
-    this.onDone?.();
-  }
-
-  /** Calls `undo` when all is over. */
-  onEnd(undo: () => void): void {
-    this.undo.push(undo);
-  }
-
-  /**
-   * What is on its way to the servers of these connections arrives when the returned function has been called. `late`: the
-   * clients see a reset, and connect again. Undefined if there is nothing on its way: then all is over.
-   */
-  holdAll(connections: readonly SimConnection[], how: 'held' | 'late'): (() => void) | undefined {
-    if (connections.length === 0) {
-      this.finish();
-      return undefined;
-    }
-    let isHeld = true;
-    if (how === 'late') for (const connection of connections) connection.resetWithLateBytes(HOLD_MS);
-    const extend = (): void => {
-      if (!isHeld) return;
-      for (const { client } of connections) client.outgoing.stalledUntilMs = this.world.nowMs + 2 * HOLD_MS;
-      this.later(HOLD_MS, extend);
-    };
-    extend();
-    return () => {
-      isHeld = false;
-    };
-  }
-
-  later(delayMs: number, run: () => void): void {
-    this.world.scheduler.after(delayMs, 'step', () => {
-      if (!this.isOver) run();
-    });
-  }
-
-  blockLink(from: string, to: string): void {
-    if (from === to) return;
-    this.links.push([from, to]);
-    this.block(from, to, 1);
-  }
-
-  blockBoth(a: string, b: string): void {
-    this.blockLink(a, b);
-    this.blockLink(b, a);
-  }
-
-  unblock(): void {
-    for (const [from, to] of this.links) this.block(from, to, -1);
-    this.links = [];
-  }
-
-  slowLink(from: string, to: string, extraMs: number): void {
-    if (extraMs === 0) return;
-    this.world.network.link(from, to).extraDelayMs = extraMs;
-    this.slow.push([from, to]);
-  }
-
-  pause(node: ClusterNode): void {
-    if (!node.process.isAlive || node.process.isPaused) return;
-    node.process.pause();
-    this.paused.push(node);
-  }
-
-  /** All that are paused, if no nodes are given. */
-  resume(...nodes: readonly ClusterNode[]): void {
-    const resumed = this.paused.filter(node => nodes.length === 0 || nodes.includes(node));
-    this.paused = this.paused.filter(node => !resumed.includes(node));
-    for (const node of resumed) node.process.resume();
-  }
-
-  /**
-   * Ends it, if the cluster must survive that now, and starts it again after some ms. `power`, `wipe`: the caller has made
-   * sure that it must survive this.
-   */
-  endProcess(node: ClusterNode, downMs: number, how: 'kill' | 'power if possible' | 'power' | 'wipe'): void {
-    const { world } = this;
-    if (!node.process.isAlive || !world.mayDie(node)) return;
-    const losesPower = how === 'power' || (how === 'power if possible' && world.mayLose(node, 'unsynced'));
-    if (losesPower) world.losePower(node);
-    else world.kill(node);
-    if (how === 'wipe') world.wipe(node);
-    this.down.add(node);
-    world.scheduler.after(downMs, 'restart', () => this.startAgain(node));
-  }
-
-  private startAgain(node: ClusterNode): void {
-    if (this.down.delete(node)) this.world.start(node);
-  }
-
-  end(): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    for (const watch of this.own) this.watches.delete(watch);
-    for (const undo of this.undo) undo();
-    this.unblock();
-    for (const [from, to] of this.slow) this.world.network.link(from, to).extraDelayMs = 0;
-    this.resume();
-    for (const node of [...this.down]) this.startAgain(node);
-  }
+function coreOf({ server }: ClusterNode): RaftCore | undefined {
+  const raft = server?.sharedServer?.raft;
+  // Nothing else tells what its driver does.
+  return raft?.isRunning === true ? (Reflect.get(raft, 'core') as RaftCore) : undefined;
 }

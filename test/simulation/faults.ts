@@ -1,4 +1,4 @@
-import { batchesOf } from '../../src/record/record-batch.ts';
+import { batchesIn } from './disk-batches.ts';
 import { CHECKED_FROM, FaultScenarios, type LastingFault, withoutTailCache } from './fault-scenarios.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
@@ -19,29 +19,12 @@ const HOUR_MS = 3_600_000;
 /** Between two looks at whether a node is out of service, ms. */
 const LOOK_MS = 10;
 
-/** Kinds that seldom find their moment, where it takes three voters and where it takes three replicas. */
-const RARE_OF_VOTERS = ['laggingVoter', 'splitVote'] as const;
-const RARE_OF_REPLICAS = ['heldProposal', 'lateProposal', 'earlierLife', 'rot'] as const;
-
-/** They take turns from seed to seed, so that a few dozen seeds reach all. */
-function favouritesOf({ seed, options }: World): FaultKind[] {
-  const { nodes, replicationFactor, minInsyncReplicas, lossAllowed } = options;
-  const kinds: FaultKind[] = [];
-  if (nodes.filter(node => node.isController).length >= 3)
-    kinds.push(RARE_OF_VOTERS[seed % RARE_OF_VOTERS.length]!);
-  // Two of them take away what somebody has, and the cluster promises to survive that with two in sync only.
-  const possible = minInsyncReplicas < 2 || lossAllowed ? 2 : RARE_OF_REPLICAS.length;
-  if (replicationFactor >= 3) kinds.push(RARE_OF_REPLICAS[seed % possible]!);
-  return kinds;
-}
-
 /** Draws faults while the safety phase lasts, and makes everything whole after it. */
 export class Faults {
   private readonly world: World;
   private readonly random: SimRandom;
   private readonly active = new Set<ActiveFault>();
   private readonly kinds: readonly FaultKind[];
-  /** Those that this seed begins over and over. */
   private readonly favourites: readonly FaultKind[];
   /** The blocked links, with how many faults block each. */
   private readonly blocks = new Map<string, number>();
@@ -55,7 +38,7 @@ export class Faults {
       this.block(from, to, change),
     );
     this.kinds = [...world.options.faults];
-    this.favourites = favouritesOf(world);
+    this.favourites = world.options.favourites.filter(kind => world.options.faults.has(kind));
   }
 
   start(): void {
@@ -77,7 +60,7 @@ export class Faults {
   /** Half the time a scenario, or what seldom can be done: they are fewer, and reach what other faults seldom do. */
   private pickKind(): FaultKind {
     const { random, kinds, favourites } = this;
-    if (favourites.length > 0 && random.chance(0.3)) return random.pick(favourites);
+    if (favourites.length > 0 && random.chance(0.4)) return random.pick(favourites);
     const isScenario = random.chance(0.5);
     const rare: readonly string[] = ['rot', ...SCENARIOS];
     const some = kinds.filter(kind => isScenario === rare.includes(kind));
@@ -290,7 +273,7 @@ export class Faults {
     for (let count = random.between(1, 4); count > 0 && targets.length > 0; count--) {
       const path = random.pick(targets);
       const content = node.disk.contentOf(path);
-      const batches = [...batchesOf(content)];
+      const batches = batchesIn(node.disk, path);
       if (batches.length === 0) continue;
       const { position, end } = random.pick(batches);
       const at = random.between(position + CHECKED_FROM, end - 1);

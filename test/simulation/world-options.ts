@@ -76,6 +76,8 @@ export interface WorldOptions {
    */
   readonly lossAllowed: boolean;
   readonly faults: ReadonlySet<FaultKind>;
+  /** Those of them that the seed begins over and over, as they seldom find their moment. */
+  readonly favourites: readonly FaultKind[];
   /** Mean time between two faults, ms. */
   readonly faultIntervalMs: number;
   /** Most faults that last at one time. */
@@ -104,7 +106,8 @@ export function drawOptions(random: SimRandom): WorldOptions {
   const durability = random.chance(0.3) ? 'fsync' : 'page-cache';
   const uncleanElection = random.chance(0.08);
   const beyond = random.chance(0.1);
-  return {
+  const lossAllowed = uncleanElection || beyond;
+  const drawn: Omit<WorldOptions, 'favourites'> = {
     nodes,
     quorum: random.chance(0.5) ? 'static' : 'dynamic',
     replicationFactor,
@@ -112,7 +115,7 @@ export function drawOptions(random: SimRandom): WorldOptions {
     durability,
     segmentBytes: Math.round(random.scaled(1024, 64 * 1024)),
     uncleanElection,
-    lossAllowed: uncleanElection || beyond,
+    lossAllowed,
     faults: new Set(FAULTS.filter(() => random.chance(2 / 3))),
     faultIntervalMs: random.scaled(80, 1_200),
     faultsMax: random.pick([1, 2, 3]),
@@ -129,6 +132,24 @@ export function drawOptions(random: SimRandom): WorldOptions {
     }),
     tailCacheBytes: random.chance(1 / 3) ? random.pick([0, 2_000]) : undefined,
   };
+  const favourites = drawFavourites(random, drawn);
+  return { ...drawn, favourites, faults: new Set([...drawn.faults, ...favourites]) };
+}
+
+/** Kinds that seldom find their moment, where the cluster is large enough for them. */
+function drawFavourites(
+  random: SimRandom,
+  { nodes, replicationFactor, minInsyncReplicas, lossAllowed }: Omit<WorldOptions, 'favourites'>,
+): FaultKind[] {
+  const kinds: FaultKind[] = [];
+  if (nodes.filter(node => node.isController).length >= 3)
+    kinds.push(random.pick(['laggingVoter', 'splitVote', 'crashAfterVote'] as const));
+  if (replicationFactor < 3) return kinds;
+  kinds.push(random.pick(['heldProposal', 'lateProposal'] as const));
+  // The first takes away what a member has: the cluster promises to survive that with two in sync only.
+  const takes = minInsyncReplicas < 2 || lossAllowed ? (['rot'] as const) : (['earlierLife', 'rot'] as const);
+  kinds.push(random.pick<FaultKind>(takes));
+  return kinds;
 }
 
 function drawNodes(random: SimRandom): NodeOptions[] {

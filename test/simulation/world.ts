@@ -320,12 +320,13 @@ export class World implements WorldView {
   mayLose(node: ClusterNode, what: 'unsynced' | 'everything'): boolean {
     const { options } = this;
     if (options.lossAllowed || !node.isBroker) return true;
-    if (what === 'unsynced' && options.durability === 'fsync') return true;
+    // It loses nothing then; but nobody can tell that it has not.
+    if (what === 'unsynced' && options.durability === 'fsync') return this.mayDie(node);
     this.clearTaints();
     const isInDoubt = (each: ClusterNode): boolean =>
       lacksRecords(each) ||
       each.diskFailed ||
-      (each !== node && each.isBroker && (each.diedUnnoticed || each.disk.isDoomed));
+      (each !== node && each.isBroker && (each.diedUnnoticed || each.disk.isDoomed || each.disk.isFailing));
     if (options.minInsyncReplicas < 2 || this.nodes.some(isInDoubt)) return false;
     return this.isHeldBeside([node]);
   }

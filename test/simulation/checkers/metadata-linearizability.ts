@@ -16,11 +16,15 @@ type TopicInput = 'create' | 'delete';
 
 /** A call that was answered sooner was sent to the controller once. */
 const SENT_TWICE_MS = 50;
+/** What an attempt that nobody heard the answer of has for one: it took effect, or did not arrive. */
+const UNHEARD: TopicOutput = { error: 'UNHEARD', topicId: undefined };
 const ABSENT: TopicState = { exists: false };
 
 /**
- * A register per topic name. Requests are sent on to the controller, and again if it does not answer: "it exists
- * already" may therefore mean the call's own first attempt, so it tells no more than that the topic is there then.
+ * A register per topic name. Requests are sent on to the controller, and again if the connection breaks or another
+ * controller leads: "it exists already" may therefore mean the call's own first attempt, so it tells no more than that
+ * the topic is there then. And what took effect at the first attempt may do so again at the second, where somebody has
+ * undone it between the two: a slow call is one more attempt, unheard, which may have come at any time until the answer.
  */
 const topicModel: Model<TopicState, TopicInput, TopicOutput> = {
   initial: ABSENT,
@@ -30,11 +34,13 @@ const topicModel: Model<TopicState, TopicInput, TopicOutput> = {
       if (output.error === 'NONE') return state.exists ? [] : [{ exists: true, id: output.topicId }];
       if (output.error === 'TOPIC_ALREADY_EXISTS')
         return [state.exists ? state : { exists: true, id: undefined }];
+      if (output === UNHEARD && !state.exists) return [state, { exists: true, id: undefined }];
       return [state];
     }
     if (output === undefined) return state.exists ? [ABSENT] : [];
     if (output.error === 'NONE') return state.exists ? [ABSENT] : [];
     if (output.error === 'UNKNOWN_TOPIC_OR_PARTITION') return [ABSENT];
+    if (output === UNHEARD && state.exists) return [state, ABSENT];
     return [state];
   },
   keyOf: state => (state.exists ? `there ${state.id ?? '?'}` : 'absent'),
@@ -46,8 +52,9 @@ interface AdminOperation {
 }
 
 /**
- * M10: what the controller was asked to change took effect once, at some moment between the call and its answer; what
- * brokers showed of it was true at some time, and what remains at the end is what the last change made.
+ * M10: what the controller was asked to change took effect at some moment between the call and its answer, at most once
+ * for each time that it was asked, and it was asked once if the answer came at once; what brokers showed of it was true
+ * at some time, and what remains at the end is what the last change made.
  */
 export const checkMetadataLinearizable: Checker = (history, end, options) => {
   const findings = new Findings();
@@ -99,10 +106,11 @@ function checkTopic(
       input,
       output: isOpen ? undefined : { error: done.error, topicId: done.topicId },
     });
-    if (lateBytes && !isOpen && done.atMs - admin.atMs >= SENT_TWICE_MS) {
-      const name = `${input} by ${admin.process}, late`;
-      changes.push({ ...changes.at(-1)!, name, returnedMs: Number.POSITIVE_INFINITY, output: undefined });
-    }
+    if (isOpen || done.atMs - admin.atMs < SENT_TWICE_MS) continue;
+    const name = `${input} by ${admin.process}, ${lateBytes ? 'late' : 'another attempt'}`;
+    const call = changes.at(-1)!;
+    if (lateBytes) changes.push({ ...call, name, returnedMs: Number.POSITIVE_INFINITY, output: undefined });
+    else changes.push({ ...call, name, output: UNHEARD });
   }
   if (changes.length === 0) return;
   const found = end.partitions.find(({ name }) => name === `${topic}-0`);
@@ -133,8 +141,11 @@ function checkDescriptions(topic: string, operations: readonly AdminOperation[],
   let open = 0;
   for (const { admin, done } of operations) {
     if (admin.call.name !== 'createTopic') continue;
-    if (done?.error === 'NONE' && done.topicId !== undefined) ids.add(done.topicId);
-    // One without an answer, or one that found its own first attempt, may have made an id that nobody was told.
+    const isTold = done?.error === 'NONE' && done.topicId !== undefined;
+    if (isTold) ids.add(done.topicId);
+    // One without an answer, one that found its own first attempt, or one whose first attempt somebody has undone, may
+    // have made an id that nobody was told.
+    if (isTold) open += done.atMs - admin.atMs < SENT_TWICE_MS ? 0 : 1;
     else if (done === undefined || !done.definite || done.error === 'TOPIC_ALREADY_EXISTS') open++;
   }
   const unknown = new Set<string>();

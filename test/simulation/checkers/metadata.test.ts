@@ -52,6 +52,23 @@ describe('metadata as registers', () => {
     expect(b.check(checkMetadataLinearizable, EMPTY, { ...RUNNING, lateBytes: true })).toEqual([]);
   });
 
+  it('a deletion that took long may have been carried out before and after a creation', () => {
+    const deleteTwice = (ms: number): HistoryBuilder => {
+      const b = new HistoryBuilder();
+      b.answer(b.call('a1', { name: 'createTopic', topic: 't' }), 'NONE', { topicId: 'A' });
+      const deletion = b.call('a3', { name: 'deleteTopic', topic: 't' });
+      b.answer(b.call('a1', { name: 'createTopic', topic: 't' }), 'NONE', { topicId: 'B' });
+      for (let i = 0; i < ms; i++) b.listed('c1', 0);
+      b.answer(deletion, 'NONE');
+      return b;
+    };
+    const other = { ...PARTITION, name: 'other-0', partition: 'O:0' };
+    const absent: FinalState = { ...EMPTY, partitions: [other] };
+    expect(deleteTwice(60).check(checkMetadataLinearizable, absent)).toEqual([]);
+    // One that was answered at once was sent once.
+    expect(deleteTwice(10).check(checkMetadataLinearizable, absent)).toEqual(['M10']);
+  });
+
   it('M10: a deletion succeeds where nothing was', () => {
     const b = new HistoryBuilder();
     b.answer(b.call('a1', { name: 'deleteTopic', topic: 't' }), 'NONE');
