@@ -1,16 +1,15 @@
 import { invariant } from '../base/assert.ts';
-import { add64, max64, type LeaderEpoch, type Offset, sub64, type Timestamp } from '../base/int64.ts';
+import { add64, type LeaderEpoch, type Offset, type Timestamp } from '../base/int64.ts';
 import { LimitedLogger, type Logger } from '../base/logger.ts';
 import { errorName, Errors, KafkaError } from '../protocol/errors.ts';
-import type { RecordBatch } from '../record/record-batch.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import type { ControlRecord } from './control-record.ts';
 import { type FetchedPayload, fetchedEntries } from './fetched-entries.ts';
 import { ListenerPump } from './listener-pump.ts';
-import type { LogEntry, VoterSetAtOffset } from './log-summary.ts';
+import type { LogEntry } from './log-summary.ts';
 import { NO_ELECTION } from './quorum-state.ts';
 import type { QuorumStateStore } from './quorum-state-store.ts';
-import { decodeBatch, encodeControlBatch, encodeDataBatch, validBatches } from './raft-batch.ts';
+import { decodeBatch, encodeControlBatch, encodeDataBatch } from './raft-batch.ts';
 import type {
   CommittedBatch,
   LeaderAndEpoch,
@@ -23,9 +22,11 @@ import { RaftCore } from './raft-core.ts';
 import type { RaftMessage } from './raft-message.ts';
 import type { RaftTransport } from './raft-transport.ts';
 import type { AppendBatch, QuorumStatus, RaftCoreOptions, RaftEvent, Ready } from './ready.ts';
-import type { RawSnapshotWriter, ReplicatedLog } from './replicated-log.ts';
-import { readSnapshotHeader, RecordsSnapshotWriter, snapshotProblem } from './snapshot-file.ts';
+import type { ReplicatedLog } from './replicated-log.ts';
+import { RecordsSnapshotWriter } from './snapshot-file.ts';
+import { type SnapshotChunk, SnapshotInstaller } from './snapshot-installer.ts';
 import type { ReplicaKey, VoterNode, VoterSet } from './voter-set.ts';
+import { readVoterSets } from './voter-sets-in-log.ts';
 
 export interface RaftDriverOptions extends Omit<RaftCoreOptions, 'random' | 'firstCorrelationId'> {
   /**
@@ -55,7 +56,6 @@ type EntryPayload =
   | FetchedPayload;
 
 const DEFAULT_MAX_BATCH_BYTES = 8 * 1024 * 1024;
-const SCAN_BYTES = 4 * 1024 * 1024;
 /** What may go into one FetchResponse, and into one FetchSnapshotResponse, whatever was asked for. */
 const FETCH_MAX_BYTES = 8 * 1024 * 1024;
 /** How often it is said again that the same peer sends what nobody can use. */
@@ -105,7 +105,7 @@ export class RaftDriver implements RaftClient {
   private staged: AppendBatch[] = [];
   private stagedRecords = 0;
   private flush: Promise<void> | undefined;
-  private install: RawSnapshotWriter | undefined;
+  private readonly installer: SnapshotInstaller;
 
   /** Looked at after steps: each says whether it is done waiting. */
   private readonly watches = new Set<() => boolean>();
@@ -122,6 +122,7 @@ export class RaftDriver implements RaftClient {
     this.log = parts.log;
     this.store = parts.store;
     this.transport = parts.transport;
+    this.installer = new SnapshotInstaller(parts.log, this.limitedLogger);
     this.listeners = new ListenerPump(runtime.timers, parts.log, {
       isRunning: () => this.isRunning,
       highWatermark: () => this.core.highWatermark,
@@ -140,7 +141,7 @@ export class RaftDriver implements RaftClient {
     const { log } = this;
     if (log.truncateToLatestSnapshot())
       this.logger.warn('the log was behind its newest snapshot and goes on from there');
-    const voterSets = await this.readVoterSets();
+    const voterSets = await readVoterSets(log, this.options.staticVoters);
     // What recovery found may be in the page cache only. The core takes it for durable, so it is made so.
     await log.flush();
     const election = this.store.read() ?? NO_ELECTION;
@@ -638,38 +639,11 @@ export class RaftDriver implements RaftClient {
     this.transport.send(message, undefined);
   }
 
-  private writeSnapshotChunk(chunk: NonNullable<Ready['snapshotChunk']>): void {
-    const { log } = this;
-    if (chunk.position === 0) {
-      this.install?.close();
-      this.install = log.createSnapshot(chunk.id);
-    }
-    this.install?.append(chunk.bytes);
-    if (!chunk.last) return;
-    const { install } = this;
-    this.install = undefined;
-    const problem = install === undefined ? undefined : snapshotProblem(install);
-    if (problem !== undefined) {
-      install?.close();
-      this.limitedLogger.error(
-        'damaged snapshot',
-        'the leader sent a snapshot that cannot be read, and which is asked for again. If it goes on, the disk of that ' +
-          'node, or the network to it, damages data',
-        { leaderId: this.leaderAndEpoch().leaderId, ...chunk.id, problem },
-      );
-      this.events.unshift({ type: 'snapshotRefused' });
-      return;
-    }
-    install?.freezeSync();
-    const raw = log.readSnapshot(chunk.id);
-    if (raw === undefined) throw new Error(`the snapshot ${chunk.id.offset}-${chunk.id.epoch} is not there`);
-    const { kraftVersion, voters } = readSnapshotHeader(raw);
-    raw.close();
-    log.truncateToLatestSnapshot();
-    this.listeners.replacedBySnapshot();
-    const set: VoterSetAtOffset | undefined =
-      voters === undefined ? undefined : { offset: sub64(chunk.id.offset, 1), voters, kraftVersion };
-    this.events.unshift({ type: 'snapshotInstalled', id: chunk.id, voters: set });
+  private writeSnapshotChunk(chunk: SnapshotChunk): void {
+    const event = this.installer.write(chunk, this.leaderAndEpoch().leaderId);
+    if (event === undefined) return;
+    if (event.type === 'snapshotInstalled') this.listeners.replacedBySnapshot();
+    this.events.unshift(event);
   }
 
   private setTimer(atMs: number): void {
@@ -706,31 +680,6 @@ export class RaftDriver implements RaftClient {
 
   // Start and end.
 
-  /** The voter sets that the newest snapshot and the log behind it name. */
-  private async readVoterSets(): Promise<VoterSetAtOffset[]> {
-    const { log } = this;
-    let base: VoterSetAtOffset = { offset: -1, voters: this.options.staticVoters, kraftVersion: 0 };
-    const id = log.latestSnapshotId();
-    const raw = id === undefined ? undefined : log.readSnapshot(id);
-    if (id !== undefined && raw !== undefined) {
-      const { kraftVersion, voters } = readSnapshotHeader(raw);
-      raw.close();
-      if (voters !== undefined) base = { offset: sub64(id.offset, 1), voters, kraftVersion };
-    }
-    const sets = [base];
-    let offset: Offset = max64(log.startOffset, id?.offset ?? 0);
-    while (offset < log.endOffset) {
-      const bytes = await log.read(offset, SCAN_BYTES);
-      const from = offset;
-      for (const batch of validBatches(bytes)) {
-        offset = add64(batch.lastOffset, 1);
-        if (batch.isControlBatch && batch.baseOffset >= from) noteControls(sets, batch);
-      }
-      if (offset === from) throw new Error(`the metadata log cannot be read at offset ${from}`);
-    }
-    return sets;
-  }
-
   private fail(error: unknown): void {
     if (this.phase === 'failed' || this.phase === 'stopped') return;
     this.stop('failed');
@@ -744,7 +693,7 @@ export class RaftDriver implements RaftClient {
     this.phase = phase;
     this.timer?.cancel();
     this.cleanTimer?.cancel();
-    this.install?.close();
+    this.installer.close();
     this.staged = [];
     this.events.length = 0;
     this.checkWatches();
@@ -755,14 +704,4 @@ export class RaftDriver implements RaftClient {
 function nothingIfGone(error: unknown): Buffer {
   if (error instanceof KafkaError && error.code === Errors.OFFSET_OUT_OF_RANGE) return Buffer.alloc(0);
   throw error;
-}
-
-function noteControls(sets: VoterSetAtOffset[], batch: RecordBatch): void {
-  const { controlRecords, baseOffset } = decodeBatch(batch);
-  controlRecords.forEach((control, i) => {
-    const { voters, kraftVersion } = sets.at(-1)!;
-    const offset = add64(baseOffset, i);
-    if (control.type === 'voters') sets.push({ offset, voters: control.voters, kraftVersion });
-    else if (control.type === 'kraftVersion') sets.push({ offset, voters, kraftVersion: control.level });
-  });
 }
