@@ -193,6 +193,11 @@ export class LocalLog implements AppendQueueOwner {
       'S1',
       () => `segment ${baseOffset} in front of ${active.baseOffset}`,
     );
+    if (!active.log.exists) {
+      // Its first write may be staged still. A start that found only the next segment would have the log begin there.
+      active.log.open();
+      this.needsNameSync = true;
+    }
     active.persistIndexes(true);
     // No segment may survive a power failure that one before it does not.
     this.syncNames();

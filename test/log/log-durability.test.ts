@@ -265,6 +265,20 @@ describe('durability', () => {
     expect([failures, manager.onlineLogDirs]).toEqual([['/data'], []]);
   });
 
+  it('never begins behind offset 0 because its process ended before it wrote what it had staged (S1, R4)', async () => {
+    for (const durability of ['page-cache', 'fsync'] as const) {
+      const config = { durability, segmentBytes: 200 };
+      const { log, runtime } = await openLog(config);
+      // As a follower that catches up: several segments in one turn of the event loop.
+      for (let i = 0; i < 6; i++) log.appendAsLeader(batchOf({ valueBytes: 60 }), 0);
+      expect(log.segments.size).toBeGreaterThan(2);
+      runtime.die();
+      runtime.disk.crash('keep');
+      const again = (await openLog(config, runtime)).log;
+      expect([again.logStartOffset, again.logEndOffset]).toEqual([0, 0]);
+    }
+  });
+
   it('lets the appends of other logs through when a callback throws', async () => {
     const { manager, log, runtime } = await openLog();
     const other = manager.getOrCreateLog({ topic: 'orders', partition: 1 });
