@@ -191,6 +191,8 @@ export class World implements WorldView {
     if (node.process.isAlive) return;
     this.note(`${node.process.name} starts`);
     node.start();
+    // What is damaged is cut off by its start, with all behind it.
+    if (node.isRotten) this.changed(node, 'damaged');
     this.changed(node, 'started');
   }
 

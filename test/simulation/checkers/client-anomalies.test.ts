@@ -150,6 +150,8 @@ describe('watermarks', () => {
 
   it('R12: the end of the log is listed lower than it was listed before the question', () => {
     expect(new HistoryBuilder().listed('c1', 5).listed('c2', 4, 1).check(checkWatermarks)).toEqual(['R12']);
+    // By a leader that has been deposed and does not know.
+    expect(new HistoryBuilder().listed('c1', 5, 1).listed('c2', 4, 0).check(checkWatermarks)).toEqual([]);
   });
 
   it('answers to questions that overlap may come in any order', () => {

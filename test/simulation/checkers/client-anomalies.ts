@@ -268,8 +268,9 @@ export const checkWatermarks: Checker = (history, _end, options) => {
       const answers = listed.get(event.partition) ?? [];
       listed.set(event.partition, answers);
       for (const before of answers) {
-        // Only an answer that had come before this one was asked for can be compared.
-        if (before.event < event.asked && before.offset > event.offset) {
+        // Only an answer that had come before this one was asked for can be compared; and who asks in an older epoch asks
+        // a leader that may not have heard of its successor.
+        if (before.event < event.asked && before.offset > event.offset && before.epoch <= event.leaderEpoch) {
           findings.add(
             'R12',
             event.atMs,
