@@ -1,21 +1,26 @@
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
+import { randomInt } from 'node:crypto';
 
 const HOST = '127.0.0.1';
+/** Below the ports that systems give to outgoing connections, which may take a free one at any time. */
+const [FIRST_PORT, END_PORT] = [10_000, 32_000];
 
-/** TCP ports of 127.0.0.1 that were free a moment ago. They are taken all at once, so that none comes twice. */
+/** What this process was given: a port stays free only until somebody listens there. */
+const given = new Set<number>();
+
+/** TCP ports of 127.0.0.1 that were free a moment ago, none of which this process has been given before. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<Server>((resolve, reject) => {
-          const server = createServer();
-          server.once('error', reject);
-          server.listen(0, HOST, () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map(server => (server.address() as AddressInfo).port);
+  const ports: number[] = [];
+  const servers: Server[] = [];
+  while (ports.length < count) {
+    const port = randomInt(FIRST_PORT, END_PORT);
+    if (given.has(port)) continue;
+    const server = await listen(port);
+    if (server === undefined) continue;
+    given.add(port);
+    ports.push(port);
+    servers.push(server);
+  }
   await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))));
   return ports;
 }
@@ -23,4 +28,16 @@ export async function freePorts(count: number): Promise<number[]> {
 export async function freePort(): Promise<number> {
   const [port] = await freePorts(1);
   return port!;
+}
+
+/** Undefined if the port is taken. */
+function listen(port: number): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE' || error.code === 'EACCES') resolve(undefined);
+      else reject(error);
+    });
+    server.listen(port, HOST, () => resolve(server));
+  });
 }
