@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { MetadataRequest, MetadataResponse } from '../../src/protocol/messages/03-metadata.ts';
 import type { Infer } from '../../src/protocol/schema.ts';
 import { WireClient } from '../oracle/wire-client.ts';
 import { type BrokerLaunch, BrokerProcess } from './broker-process.ts';
+import { freePort } from './free-ports.ts';
 
 export type Role = 'broker' | 'controller';
 
@@ -86,10 +86,9 @@ export class ClusterProcess {
 
   /** Writes the config files and formats the directories; starts nothing. */
   static async create(options: ClusterOptions): Promise<ClusterProcess> {
-    const ports = new PortPicker();
     const placed: { node: NodeOptions; port: number; controllerPort: number }[] = [];
     for (const node of options.nodes) {
-      placed.push({ node, port: await ports.next(), controllerPort: await ports.next() });
+      placed.push({ node, port: await freePort(), controllerPort: await freePort() });
     }
     const controllers = placed.filter(({ node }) => node.roles.includes('controller'));
     const quorum = (options.quorum === 'dynamic' ? dynamicQuorum : staticQuorum)(controllers);
@@ -323,29 +322,4 @@ async function acceptsConnections(port: number): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/**
- * Ports below those that the system gives to outgoing connections: one of these could otherwise sit on the port of a
- * node that is down, and keep it from starting again.
- */
-class PortPicker {
-  private candidate = 12_000 + Math.floor(Math.random() * 18_000);
-
-  async next(): Promise<number> {
-    for (let attempt = 0; attempt < 1000; attempt++) {
-      const port = this.candidate;
-      this.candidate = port >= 31_000 ? 12_000 : port + 1;
-      if (await isFree(port)) return port;
-    }
-    throw new Error('no free port between 12000 and 31000');
-  }
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const server = createServer();
-    server.on('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

@@ -2,7 +2,10 @@ import { createServer, type Server } from 'node:net';
 import { randomInt } from 'node:crypto';
 
 const HOST = '127.0.0.1';
-/** Below the ports that systems give to outgoing connections, which may take a free one at any time. */
+/**
+ * Below the ports that systems give to outgoing connections: one of these may sit on a free port at any time, also on that
+ * of a node that is down, which could not start again.
+ */
 const [FIRST_PORT, END_PORT] = [10_000, 32_000];
 
 /** What this process was given: a port stays free only until somebody listens there. */
