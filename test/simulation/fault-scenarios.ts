@@ -1,5 +1,4 @@
 import type { Offset } from '../../src/base/int64.ts';
-import type { LogEnvironment } from '../../src/log/log-environment.ts';
 import { type ElectionState, NO_ELECTION } from '../../src/raft/quorum-state.ts';
 import type { RaftCore } from '../../src/raft/raft-core.ts';
 import type { Partition } from '../../src/replication/partition.ts';
@@ -597,7 +596,7 @@ export class FaultScenarios {
     const { incarnation } = node.process;
     world.note(`${reader.process.name} falls behind ${node.process.name}, whose disk will be damaged`);
     steps.node = node;
-    steps.onEnd(withoutTailCache(node));
+    steps.onEnd(node.limitTailCache(0));
     steps.blockBoth(node.host, reader.host);
     const leastMs = world.nowMs + random.scaled(50, 1_000);
     steps.soon(() => {
@@ -659,17 +658,6 @@ export class FaultScenarios {
     }
     return undefined;
   }
-}
-
-/** What a broker is given from now on is read from its files, until the returned function is called. */
-export function withoutTailCache({ server }: ClusterNode): () => void {
-  const { services } = server ?? {};
-  if (services === undefined) return () => {};
-  const { tailCache } = Reflect.get(services.logManager, 'environment') as LogEnvironment;
-  const before: unknown = Reflect.get(tailCache, 'maxBytes');
-  // With the next append it drops what it has.
-  Reflect.set(tailCache, 'maxBytes', 0);
-  return () => Reflect.set(tailCache, 'maxBytes', before);
 }
 
 /** The epoch in which a voter runs for leader; undefined if it does not. */

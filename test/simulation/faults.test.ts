@@ -1,43 +1,22 @@
 import { expect, test, vi } from 'vitest';
 import { Faults } from './faults.ts';
-import { SimRandom } from './sim-random.ts';
+import { testNode, testWorld } from './test-world.ts';
 import { World } from './world.ts';
-import { drawOptions, type FaultKind, type WorldOptions } from './world-options.ts';
+import type { FaultKind, WorldOptions } from './world-options.ts';
 
-const DRAWN = drawOptions(new SimRandom(1));
-const THREE_BROKERS: WorldOptions = {
-  ...DRAWN,
-  nodes: [1, 2, 3].map(id => ({
-    id,
-    isBroker: true,
-    isController: true,
-    logDirs: ['/disk1'],
-    metadataLogDir: '/metadata',
-    rack: undefined,
-    clockRate: 1,
-    wallOffsetMs: 0,
-  })),
-  quorum: 'static',
-  replicationFactor: 3,
-  minInsyncReplicas: 2,
-  durability: 'page-cache',
-  uncleanElection: false,
-  lossAllowed: false,
-  faults: new Set<FaultKind>(['failingSync']),
-  faultIntervalMs: 100,
-  faultsMax: 1,
-  safetyMs: 10_000,
-  properties: new Map([
-    ...DRAWN.properties,
-    ['min.insync.replicas', '2'],
-    ['default.replication.factor', '3'],
-    ['offsets.topic.replication.factor', '3'],
-    ['broker.session.timeout.ms', '1000'],
-    ['broker.heartbeat.interval.ms', '200'],
-    ['unclean.leader.election.enable', 'false'],
-    ['log.durability', 'page-cache'],
-  ]),
-};
+const BOTH = { isBroker: true, isController: true };
+const THREE_BROKERS = testWorld(
+  {
+    nodes: [1, 2, 3].map(id => ({ ...testNode(id, BOTH), metadataLogDir: '/metadata' })),
+    replicationFactor: 3,
+    minInsyncReplicas: 2,
+    faults: new Set<FaultKind>(['failingSync']),
+    faultIntervalMs: 100,
+    faultsMax: 1,
+    safetyMs: 10_000,
+  },
+  { 'broker.session.timeout.ms': '1000' },
+);
 
 function worldOf(durability: WorldOptions['durability']): World {
   const world = new World(1, { ...THREE_BROKERS, durability });

@@ -1,5 +1,5 @@
 import { batchesIn } from './disk-batches.ts';
-import { CHECKED_FROM, FaultScenarios, type LastingFault, withoutTailCache } from './fault-scenarios.ts';
+import { CHECKED_FROM, FaultScenarios, type LastingFault } from './fault-scenarios.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
 import type { SimRandom } from './sim-random.ts';
@@ -284,7 +284,7 @@ export class Faults {
       damaged++;
     }
     if (damaged === 0) return undefined;
-    const restoreCache = withoutTailCache(node);
+    const restoreCache = node.limitTailCache(0);
     // A new replica, or one with an empty disk, is filled from the damaged log: but only where a third one is whole.
     if (reader !== undefined && random.chance(0.7) && world.isHeldBeside([node, reader]))
       this.emptyInOrder(reader);

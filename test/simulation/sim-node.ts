@@ -117,19 +117,25 @@ export class ClusterNode implements SimNode {
       () => {
         if (!isCurrent()) return;
         this.isUp = true;
-        this.limitTailCache(server);
+        if (this.world.tailCacheBytes !== undefined) this.limitTailCache(this.world.tailCacheBytes);
         this.events.onUp(this);
       },
       error => exit(`did not start: ${String(error)}`),
     );
   }
 
-  /** The size is no configuration: nothing in production depends on it. */
-  private limitTailCache({ services }: KafkaRaftServer): void {
-    const { tailCacheBytes } = this.world;
-    if (services === undefined || tailCacheBytes === undefined) return;
+  /**
+   * Sets how much is kept of the ends of logs, until the returned function is called. The size is no configuration:
+   * nothing in production depends on it.
+   */
+  limitTailCache(maxBytes: number): () => void {
+    const { services } = this.server ?? {};
+    if (services === undefined) return () => {};
     const { tailCache } = Reflect.get(services.logManager, 'environment') as LogEnvironment;
-    Reflect.set(tailCache, 'maxBytes', tailCacheBytes);
+    const before: unknown = Reflect.get(tailCache, 'maxBytes');
+    // With the next append it drops what is too much.
+    Reflect.set(tailCache, 'maxBytes', maxBytes);
+    return () => Reflect.set(tailCache, 'maxBytes', before);
   }
 
   private initialVoters(): InitialVoters {

@@ -1,44 +1,19 @@
 import { describe, expect, test } from 'vitest';
 import { createWorkload } from './clients/workload.ts';
 import { runSeed } from './run-seed.ts';
-import { SimRandom } from './sim-random.ts';
+import { brokersAndController, testWorld } from './test-world.ts';
 import type { World } from './world.ts';
-import { drawOptions, type NodeOptions, type WorldOptions } from './world-options.ts';
 
-const NODE: Omit<NodeOptions, 'id' | 'isBroker' | 'isController'> = {
-  logDirs: ['/disk1'],
-  metadataLogDir: '/disk1',
-  rack: undefined,
-  clockRate: 1,
-  wallOffsetMs: 0,
-};
-const DRAWN = drawOptions(new SimRandom(1));
 /** Three brokers and a controller of its own, without faults; one disk of them may be lost. */
-const THREE_BROKERS: WorldOptions = {
-  ...DRAWN,
-  nodes: [1, 2, 3, 4].map(id => ({ ...NODE, id, isBroker: id < 4, isController: id === 4 })),
-  quorum: 'static',
-  replicationFactor: 3,
-  minInsyncReplicas: 2,
-  durability: 'page-cache',
-  uncleanElection: false,
-  lossAllowed: false,
-  faults: new Set(),
-  safetyMs: 8_000,
-  properties: new Map([
-    ...DRAWN.properties,
-    ['min.insync.replicas', '2'],
-    ['default.replication.factor', '3'],
-    ['offsets.topic.replication.factor', '3'],
+const THREE_BROKERS = testWorld(
+  { nodes: brokersAndController(3), replicationFactor: 3, minInsyncReplicas: 2 },
+  {
     // Nobody notices the death of a broker before it registers again.
-    ['broker.session.timeout.ms', '60000'],
-    ['broker.crash.detection.enable', 'false'],
-    ['broker.heartbeat.interval.ms', '200'],
-    ['replica.lag.time.max.ms', '60000'],
-    ['unclean.leader.election.enable', 'false'],
-    ['log.durability', 'page-cache'],
-  ]),
-};
+    'broker.session.timeout.ms': '60000',
+    'broker.crash.detection.enable': 'false',
+    'replica.lag.time.max.ms': '60000',
+  },
+);
 
 /** Does one step after the other: the next one once the last has given true. */
 async function runSteps(stepsOf: (world: World) => (() => boolean)[]): Promise<string[]> {

@@ -1,22 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { controlledPartition } from './controlled-partition.ts';
 import { Findings } from './checker.ts';
 import { IsrProposals } from './isr-proposals.ts';
-import type { ControlledPartition } from './partition-changes.ts';
-
-function partition(more: Partial<ControlledPartition> = {}): ControlledPartition {
-  return {
-    partition: 'topic:0',
-    name: 'topic-0',
-    replicas: [1, 2, 3],
-    isr: [1, 2],
-    elr: [],
-    lastKnownElr: [],
-    leader: 1,
-    leaderEpoch: 4,
-    partitionEpoch: 9,
-    ...more,
-  };
-}
 
 const PROPOSAL = {
   partition: 'topic:0',
@@ -25,12 +10,12 @@ const PROPOSAL = {
   isr: [1, 2, 3],
   brokerEpochs: [70, 71, 72],
 };
-const JOINED = partition({ isr: [1, 2, 3], partitionEpoch: 10 });
+const JOINED = controlledPartition({ isr: [1, 2, 3], partitionEpoch: 10 });
 
 /** What is found when the partition changes, after this proposal and with broker 3 registered with this epoch. */
 function found(
   proposal: Partial<typeof PROPOSAL> | undefined,
-  before = partition(),
+  before = controlledPartition(),
   after = JOINED,
   epochOf3 = 72,
 ): string[] {
@@ -55,12 +40,16 @@ describe('who joins an ISR', () => {
   });
 
   it('R10: was proposed for what an earlier life of it had fetched', () => {
-    expect(found({}, partition(), JOINED, 90)).toEqual(['R10']);
+    expect(found({}, controlledPartition(), JOINED, 90)).toEqual(['R10']);
   });
 
   it('is of no interest where members leave, a leader is elected, or changes were not seen one by one', () => {
-    expect(found(undefined, partition(), partition({ isr: [1], partitionEpoch: 10 }))).toEqual([]);
-    expect(found(undefined, partition(), { ...JOINED, isr: [3], leader: 3, leaderEpoch: 5 })).toEqual([]);
-    expect(found(undefined, partition(), { ...JOINED, partitionEpoch: 11 })).toEqual([]);
+    expect(
+      found(undefined, controlledPartition(), controlledPartition({ isr: [1], partitionEpoch: 10 })),
+    ).toEqual([]);
+    expect(
+      found(undefined, controlledPartition(), { ...JOINED, isr: [3], leader: 3, leaderEpoch: 5 }),
+    ).toEqual([]);
+    expect(found(undefined, controlledPartition(), { ...JOINED, partitionEpoch: 11 })).toEqual([]);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { controlledPartition } from './controlled-partition.ts';
 import { Findings } from './checker.ts';
 import { type LeaderClaim, LeaderClaims } from './leader-claims.ts';
 import type { ControlledPartition } from './partition-changes.ts';
@@ -12,18 +13,6 @@ const CLAIM: LeaderClaim = {
   highWatermark: 12,
 };
 
-const CONTROLLED: ControlledPartition = {
-  partition: 'topic:0',
-  name: 'topic-0',
-  replicas: [1, 2, 3],
-  isr: [1, 2],
-  elr: [],
-  lastKnownElr: [],
-  leader: 1,
-  leaderEpoch: 4,
-  partitionEpoch: 9,
-};
-
 interface Step extends Partial<LeaderClaim> {
   readonly controlled?: Partial<ControlledPartition>;
   /** Log ends of the nodes 2 and 3. */
@@ -35,7 +24,7 @@ function found(...steps: Step[]): string[] {
   const findings = new Findings();
   for (const [atMs, { controlled, ends, ...claim }] of steps.entries()) {
     const endOf = (node: number) => ends[node - 2];
-    claims.check({ ...CLAIM, ...claim }, { ...CONTROLLED, ...controlled }, endOf, atMs, findings);
+    claims.check({ ...CLAIM, ...claim }, controlledPartition(controlled), endOf, atMs, findings);
   }
   return findings.violations.map(({ invariant }) => invariant);
 }

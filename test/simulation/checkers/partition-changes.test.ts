@@ -1,19 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { controlledPartition } from './controlled-partition.ts';
 import { type ControlledBroker, type ControlledPartition, PartitionChanges } from './partition-changes.ts';
 
 function partition(more: Partial<ControlledPartition> = {}): ControlledPartition {
-  return {
-    partition: 'topic:0',
-    name: 'topic-0',
-    replicas: [1, 2, 3],
-    isr: [1, 2, 3],
-    elr: [],
-    lastKnownElr: [],
-    leader: 1,
-    leaderEpoch: 4,
-    partitionEpoch: 9,
-    ...more,
-  };
+  return controlledPartition({ isr: [1, 2, 3], ...more });
 }
 
 interface Step extends Partial<ControlledPartition> {

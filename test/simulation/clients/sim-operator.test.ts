@@ -1,42 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { runSeed } from '../run-seed.ts';
-import { SimRandom } from '../sim-random.ts';
+import { brokersAndController, testWorld } from '../test-world.ts';
 import type { World } from '../world.ts';
-import { drawOptions, type NodeOptions, type WorldOptions } from '../world-options.ts';
 import { createWorkload } from './workload.ts';
 
-const NODE: Omit<NodeOptions, 'id' | 'isBroker' | 'isController'> = {
-  logDirs: ['/disk1'],
-  metadataLogDir: '/disk1',
-  rack: undefined,
-  clockRate: 1,
-  wallOffsetMs: 0,
-};
-const DRAWN = drawOptions(new SimRandom(1));
 /** Two brokers and a controller of its own, without faults. */
-const TWO_BROKERS: WorldOptions = {
-  ...DRAWN,
-  nodes: [1, 2, 3].map(id => ({ ...NODE, id, isBroker: id < 3, isController: id === 3 })),
-  quorum: 'static',
-  replicationFactor: 2,
-  minInsyncReplicas: 1,
-  durability: 'page-cache',
-  uncleanElection: false,
-  lossAllowed: true,
-  faults: new Set(),
-  safetyMs: 8_000,
-  properties: new Map([
-    ...DRAWN.properties,
-    ['min.insync.replicas', '1'],
-    ['default.replication.factor', '2'],
-    ['offsets.topic.replication.factor', '2'],
-    ['broker.session.timeout.ms', '1000'],
-    ['broker.heartbeat.interval.ms', '200'],
-    ['replica.lag.time.max.ms', '1000'],
-    ['unclean.leader.election.enable', 'false'],
-    ['log.durability', 'page-cache'],
-  ]),
-};
+const TWO_BROKERS = testWorld(
+  { nodes: brokersAndController(2), replicationFactor: 2, minInsyncReplicas: 1, lossAllowed: true },
+  { 'broker.session.timeout.ms': '1000', 'replica.lag.time.max.ms': '1000' },
+);
 
 /** Broker 2 falls behind, then broker 1, which alone has everything, gets an empty disk. */
 function loseAll(world: World): void {
