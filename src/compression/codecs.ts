@@ -1,9 +1,9 @@
 import { MalformedError } from '../base/byte-reader.ts';
 import type { CodecImplementation } from './codec.ts';
-import { CompressionType, compressionName, isCompressionType } from './compression-type.ts';
+import { CompressionType } from './compression-type.ts';
 import { nativeGzip } from './gzip.ts';
-import { nativeLz4, portableLz4 } from './lz4-frame.ts';
-import { nativeSnappy, portableSnappy } from './snappy.ts';
+import { loadNativeLz4, portableLz4 } from './lz4-frame.ts';
+import { loadNativeSnappy, portableSnappy } from './snappy.ts';
 import { loadPortableZstd, nativeZstd } from './zstd.ts';
 
 /** The levels that a codec knows, as Kafka's `compression.<codec>.level` counts them. */
@@ -27,31 +27,44 @@ const NO_COMPRESSION: CodecImplementation = {
   decompress: input => input,
 };
 
-const lz4 = nativeLz4 ?? portableLz4;
+function lazy<T>(load: () => T): () => T {
+  let loaded: T | undefined;
+  return () => (loaded ??= load());
+}
+
+// Binaries are loaded with the first batch that needs them: most brokers meet one codec or none, and the binaries of
+// all are 7 MB of memory and a twentieth of the time of a start.
+const snappy = lazy(() => loadNativeSnappy() ?? portableSnappy);
+const lz4 = lazy(() => loadNativeLz4() ?? portableLz4);
 
 /** Where the Node has no zstd, {@link prepareCodecs} fills its place: WebAssembly does not load synchronously. */
-const codecs: (CodecImplementation | undefined)[] = [
-  NO_COMPRESSION,
-  nativeGzip,
-  nativeSnappy ?? portableSnappy,
-  lz4,
-  nativeZstd,
-];
+const zstd: { codec: CodecImplementation | undefined } = { codec: nativeZstd };
 
 /**
  * Loads what cannot be loaded synchronously (zstd before Node 22.15). To be awaited once at start-up: until then zstd
  * fails in such a Node.
  */
 export async function prepareCodecs(): Promise<void> {
-  codecs[CompressionType.ZSTD] ??= await loadPortableZstd();
+  zstd.codec ??= await loadPortableZstd();
 }
 
 function codec(type: CompressionType): CodecImplementation {
-  const found = codecs[type];
-  if (found !== undefined) return found;
-  if (isCompressionType(type))
-    throw new Error(`${compressionName(type)} is not loaded: prepareCodecs() was not awaited`);
-  throw new MalformedError(`there is no codec with id ${type}`);
+  switch (type) {
+    case CompressionType.NONE:
+      return NO_COMPRESSION;
+    case CompressionType.GZIP:
+      return nativeGzip;
+    case CompressionType.SNAPPY:
+      return snappy();
+    case CompressionType.LZ4:
+      return lz4();
+    case CompressionType.ZSTD:
+      if (zstd.codec === undefined) throw new Error('zstd is not loaded: prepareCodecs() was not awaited');
+      return zstd.codec;
+    default:
+      // The three bits of a batch's attributes have values without a codec.
+      throw new MalformedError(`there is no codec with id ${String(type satisfies never)}`);
+  }
 }
 
 /**
@@ -59,7 +72,7 @@ function codec(type: CompressionType): CodecImplementation {
  * an implementation with fewer levels takes the nearest it has. The result may be `input` itself (for NONE).
  */
 export function compress(type: CompressionType, input: Buffer, level?: number, magic = 2): Buffer {
-  if (type === CompressionType.LZ4 && magic === MAGIC_V0) return lz4.compress(input, level, 'with-magic');
+  if (type === CompressionType.LZ4 && magic === MAGIC_V0) return lz4().compress(input, level, 'with-magic');
   return codec(type).compress(input, level);
 }
 
@@ -70,6 +83,6 @@ export function compress(type: CompressionType, input: Buffer, level?: number, m
  */
 export function decompress(type: CompressionType, input: Buffer, maxOutputBytes: number, magic = 2): Buffer {
   if (type === CompressionType.LZ4 && magic === MAGIC_V0)
-    return lz4.decompress(input, maxOutputBytes, 'with-magic');
+    return lz4().decompress(input, maxOutputBytes, 'with-magic');
   return codec(type).decompress(input, maxOutputBytes);
 }

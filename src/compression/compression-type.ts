@@ -5,12 +5,6 @@ export const CompressionType = { NONE: 0, GZIP: 1, SNAPPY: 2, LZ4: 3, ZSTD: 4 } 
 
 const NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
-export type CompressionName = (typeof NAMES)[number];
-
-export function compressionName(type: CompressionType): CompressionName {
-  return NAMES[type];
-}
-
 /** The codec that `name` stands for in a topic's `compression.type`; `undefined` for any other word. */
 export function compressionTypeOf(name: string): CompressionType | undefined {
   const index = (NAMES as readonly string[]).indexOf(name);

@@ -194,12 +194,14 @@ function fromNapi(napi: Lz4Napi): Lz4BlockCodec {
   };
 }
 
-const bindings = optionalModule<Lz4Bindings>('lz4');
-const napi = optionalModule<Lz4Napi>('lz4-napi');
-
 /** Through `lz4`, which is compiled when it is installed; `undefined` where no compiler was there. */
-export const compiledLz4Blocks: Lz4BlockCodec | undefined =
-  bindings === undefined ? undefined : fromBindings(bindings);
+export function loadCompiledLz4Blocks(): Lz4BlockCodec | undefined {
+  const bindings = optionalModule<Lz4Bindings>('lz4');
+  return bindings === undefined ? undefined : fromBindings(bindings);
+}
 
-/** Through `lz4-napi`, which ships binaries for the usual platforms. */
-export const prebuiltLz4Blocks: Lz4BlockCodec | undefined = napi === undefined ? undefined : fromNapi(napi);
+/** Through `lz4-napi`, which ships binaries for the usual platforms; `undefined` on the others. */
+export function loadPrebuiltLz4Blocks(): Lz4BlockCodec | undefined {
+  const napi = optionalModule<Lz4Napi>('lz4-napi');
+  return napi === undefined ? undefined : fromNapi(napi);
+}

@@ -26,18 +26,16 @@ const XERIAL_MAGIC_INT32 = XERIAL_HEADER.readInt32BE(0);
 /** What the Java client puts into one block. */
 const XERIAL_BLOCK_BYTES = 32 * 1024;
 
-const native = optionalModule<NativeSnappy>('snappy');
 const portable = requiredModule<PortableSnappy>('snappyjs');
 
-const nativeBlocks: BlockCodec | undefined =
-  native === undefined
-    ? undefined
-    : {
-        isSafe: true,
-        compress: block => native.compressSync(block),
-        // a copy is three times faster than a buffer that native memory must be registered for
-        uncompress: block => native.uncompressSync(block, { asBuffer: true, copyOutputData: true }),
-      };
+function nativeBlocks(native: NativeSnappy): BlockCodec {
+  return {
+    isSafe: true,
+    compress: block => native.compressSync(block),
+    // a copy is three times faster than a buffer that native memory must be registered for
+    uncompress: block => native.uncompressSync(block, { asBuffer: true, copyOutputData: true }),
+  };
+}
 
 /** snappyjs ignores writes past its output and does not see that bytes are missing. */
 const portableBlocks: BlockCodec = {
@@ -177,5 +175,8 @@ function snappyWith(codec: BlockCodec): CodecImplementation {
  */
 export const portableSnappy: CodecImplementation = snappyWith(portableBlocks);
 
-export const nativeSnappy: CodecImplementation | undefined =
-  nativeBlocks === undefined ? undefined : snappyWith(nativeBlocks);
+/** `undefined` where there is no binary for this platform. */
+export function loadNativeSnappy(): CodecImplementation | undefined {
+  const native = optionalModule<NativeSnappy>('snappy');
+  return native === undefined ? undefined : snappyWith(nativeBlocks(native));
+}

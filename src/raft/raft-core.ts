@@ -15,7 +15,8 @@ import type { FetchRequest, RaftMessage, RaftRequest, RaftResponse, VoteRequest 
 import { emptyOutput, RaftReplica } from './raft-replica.ts';
 import type { RaftEvent, Ready } from './ready.ts';
 import type { OffsetAndEpoch } from './raft-client.ts';
-import { type ReplicaKey, sameReplica, type VoterNode, type VoterSet } from './voter-set.ts';
+import { planVoterChange, type VoterChange } from './voter-changes.ts';
+import { type ReplicaKey, sameReplica, type VoterNode } from './voter-set.ts';
 
 /**
  * One replica of the metadata quorum (KRaft: KIP-595, 630, 853, 996) without effects: {@link step} takes an
@@ -138,16 +139,10 @@ export class RaftCore extends RaftReplica {
         if (this.isLeader && event.epoch === this.currentEpoch) this.becomeResigned();
         return;
       case 'addVoter':
-        this.out.refused = this.addVoter(event.voter);
-        return;
       case 'removeVoter':
-        this.out.refused = this.removeVoter(event.voter);
-        return;
       case 'updateVoter':
-        this.out.refused = this.updateVoter(event.voter);
-        return;
       case 'upgradeVoters':
-        this.out.refused = this.upgradeVoters(event.voters, event.kraftVersion);
+        this.out.refused = this.changeVoters(event);
         return;
     }
   }
@@ -686,66 +681,17 @@ export class RaftCore extends RaftReplica {
     return offset > leader.epochStartOffset;
   }
 
-  // Changes of the voter set: one voter at a time (M9).
-
-  /** Kafka's error if no change can be made now. */
-  private voterChangeError(): number {
-    if (this.state.name !== 'leader') return Errors.NOT_LEADER_OR_FOLLOWER;
-    if (this.log.voters.kraftVersion < 1) return Errors.UNSUPPORTED_VERSION;
-    const committed = this.committed ?? -1;
-    // Before the epoch's own start is committed, an uncommitted change of an earlier leader could still
-    // count.
-    if (committed <= this.state.leader.epochStartOffset) return Errors.REQUEST_TIMED_OUT;
-    return this.log.voters.offset >= committed ? Errors.REQUEST_TIMED_OUT : Errors.NONE;
-  }
-
-  private addVoter(voter: VoterNode): number | undefined {
-    const error = this.voterChangeError();
-    if (error !== Errors.NONE || this.state.name !== 'leader') return error;
-    if (this.voters.get(voter.id) !== undefined) return Errors.DUPLICATE_VOTER;
-    const { leader } = this.state;
-    const progress = leader.progress(voter.id);
-    // A voter that is far behind would hold up every commit: it has to have reached this epoch first.
-    if (progress === undefined || !sameReplica(progress.key, voter)) return Errors.REQUEST_TIMED_OUT;
-    if (progress.fetchOffset <= leader.epochStartOffset) return Errors.REQUEST_TIMED_OUT;
-    this.appendControls([{ type: 'voters', voters: this.voters.with(voter) }]);
-    return undefined;
-  }
-
-  private removeVoter(key: ReplicaKey): number | undefined {
-    const error = this.voterChangeError();
-    if (error !== Errors.NONE) return error;
-    const voter = this.voters.get(key.id);
-    if (voter === undefined || !sameReplica(voter, key)) return Errors.VOTER_NOT_FOUND;
-    if (this.voters.size === 1) return Errors.INVALID_REQUEST;
-    this.appendControls([{ type: 'voters', voters: this.voters.without(key.id) }]);
-    return undefined;
-  }
-
-  /** A voter's own endpoints or versions have changed. */
-  private updateVoter(voter: VoterNode): number | undefined {
-    const error = this.voterChangeError();
-    if (error !== Errors.NONE) return error;
-    const known = this.voters.get(voter.id);
-    if (known === undefined || !this.voters.has(voter)) return Errors.VOTER_NOT_FOUND;
-    const { kraftVersion } = this.log.voters;
-    if (kraftVersion < voter.minKRaftVersion || kraftVersion > voter.maxKRaftVersion) {
-      return Errors.INVALID_REQUEST;
-    }
-    this.appendControls([{ type: 'voters', voters: this.voters.without(voter.id).with(voter) }]);
-    return undefined;
-  }
-
-  /** Voters of the configuration become records, the same ones. */
-  private upgradeVoters(voters: VoterSet, kraftVersion: number): number | undefined {
-    if (this.state.name !== 'leader') return Errors.NOT_LEADER_OR_FOLLOWER;
-    if (this.log.voters.kraftVersion >= kraftVersion) return Errors.INVALID_UPDATE_VERSION;
-    if ((this.committed ?? -1) <= this.state.leader.epochStartOffset) return Errors.REQUEST_TIMED_OUT;
-    if (voters.ids.join() !== this.voters.ids.join() || !voters.has(this.self)) return Errors.INVALID_REQUEST;
-    this.appendControls([
-      { type: 'kraftVersion', level: kraftVersion },
-      { type: 'voters', voters },
-    ]);
+  /** Kafka's error if the change cannot be made now. */
+  private changeVoters(change: VoterChange): number | undefined {
+    const { self, state, committed, log } = this;
+    const planned = planVoterChange(change, {
+      self,
+      leader: state.name === 'leader' ? state.leader : undefined,
+      highWatermark: committed,
+      current: log.voters,
+    });
+    if (typeof planned === 'number') return planned;
+    this.appendControls(planned);
     return undefined;
   }
 }

@@ -25,6 +25,7 @@ import type { AppendBatch, QuorumStatus, RaftCoreOptions, RaftEvent, Ready } fro
 import type { ReplicatedLog } from './replicated-log.ts';
 import { RecordsSnapshotWriter } from './snapshot-file.ts';
 import { type SnapshotChunk, SnapshotInstaller } from './snapshot-installer.ts';
+import type { VoterChange } from './voter-changes.ts';
 import type { ReplicaKey, VoterNode, VoterSet } from './voter-set.ts';
 import { readVoterSets } from './voter-sets-in-log.ts';
 
@@ -67,11 +68,6 @@ export interface VoterChangeOptions {
   /** False: the change is only begun when the promise resolves. */
   readonly ackWhenCommitted: boolean;
 }
-
-type VoterChangeEvent = Extract<
-  RaftEvent,
-  { type: 'addVoter' | 'removeVoter' | 'updateVoter' | 'upgradeVoters' }
->;
 
 /**
  * Does what the core orders, and owns the law of order: what must be durable is durable before anything is
@@ -400,7 +396,7 @@ export class RaftDriver implements RaftClient {
 
   // Changes of the voters.
 
-  private changeVoters(event: VoterChangeEvent, options: VoterChangeOptions): Promise<void> {
+  private changeVoters(event: VoterChange, options: VoterChangeOptions): Promise<void> {
     return new Promise((resolve, reject) => {
       const refuse = (code: number, why: string): void => reject(new KafkaError(code, why));
       /** Of the record, once it is appended, and in which epoch. */
@@ -451,7 +447,7 @@ export class RaftDriver implements RaftClient {
   }
 
   /** One attempt at a change of the voters: Kafka's error if it was refused. */
-  private tryChange(event: VoterChangeEvent): number | undefined {
+  private tryChange(event: VoterChange): number | undefined {
     let refused: number | undefined = Errors.NOT_LEADER_OR_FOLLOWER;
     // Offsets were promised to what is staged.
     this.appendStaged();
