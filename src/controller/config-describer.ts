@@ -1,9 +1,10 @@
 import { BROKER_KEYS, brokerKeyFallbacks, isSensitiveBrokerKey } from '../config/broker-keys.ts';
+import { DYNAMIC_BROKER_KEYS } from '../config/dynamic-broker-keys.ts';
 import type { ConfigSource, KafkaConfig } from '../config/kafka-config.ts';
 import type { KeyDefinition, KeyType } from '../config/key-definition.ts';
 import { topicDefaultText } from '../config/topic-config.ts';
 import { TOPIC_KEYS } from '../config/topic-keys.ts';
-import { CLIENT_METRICS_KEYS, DYNAMIC_BROKER_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
+import { CLIENT_METRICS_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
 
 /** Kafka's numbers for where a value comes from. */
 export const ConfigSourceCode = {

@@ -1,5 +1,6 @@
 import { BROKER_KEYS, brokerKeyFallbacks, recognizeBrokerKey } from '../config/broker-keys.ts';
 import { parseConfigValue } from '../config/config-value.ts';
+import { DYNAMIC_BROKER_KEYS } from '../config/dynamic-broker-keys.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import type { KeyDefinition } from '../config/key-definition.ts';
 import { validateTopicConfigs } from '../config/topic-config.ts';
@@ -8,7 +9,7 @@ import { type ConfigResource, ConfigResourceType } from '../metadata/config-reso
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { topicNameProblem } from '../metadata/topic-name.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { CLIENT_METRICS_KEYS, DYNAMIC_BROKER_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
+import { CLIENT_METRICS_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
 
 /** The broker's keys that stand behind those of topics: a changed value is in the next append, no restart needed. */
 const TOPIC_DEFAULT_KEYS: ReadonlySet<string> = new Set(

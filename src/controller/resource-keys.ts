@@ -1,5 +1,4 @@
-import { INT64_MAX } from '../base/int64.ts';
-import { boolean, int, type KeyDefinition, list, long, string } from '../config/key-definition.ts';
+import { boolean, int, type KeyDefinition, list, string } from '../config/key-definition.ts';
 import { atLeast, between, oneOf } from '../config/validators.ts';
 
 /** A key of a group's configuration, with the broker's key that gives its default. */
@@ -10,27 +9,6 @@ export interface GroupKeyDefinition extends KeyDefinition {
 function group(brokerKey: string | undefined, definition: KeyDefinition): [string, GroupKeyDefinition] {
   return [definition.name, { ...definition, updateMode: 'cluster-wide', brokerKey }];
 }
-
-/**
- * Keys of brokers that exist only while the cluster runs: no file has them. How many bytes a second may go into moving
- * replicas, of one broker or of each.
- */
-export const DYNAMIC_BROKER_KEYS: ReadonlyMap<string, KeyDefinition> = new Map(
-  [
-    ['leader.replication.throttled.rate', 'Bytes/s that a leader sends to throttled replicas at most.'],
-    [
-      'follower.replication.throttled.rate',
-      'Bytes/s that a follower fetches for throttled replicas at most.',
-    ],
-    [
-      'replica.alter.log.dirs.io.max.bytes.per.second',
-      'Bytes/s that replicas moving between directories copy at most.',
-    ],
-  ].map(([name, documentation]) => {
-    const key = long(name!, INT64_MAX, 'MEDIUM', documentation!, { check: atLeast(0) });
-    return [name!, { ...key, updateMode: 'cluster-wide' }];
-  }),
-);
 
 const ms = (name: string, value: number, what: string): KeyDefinition =>
   int(name, value, 'MEDIUM', what, { check: atLeast(1) });

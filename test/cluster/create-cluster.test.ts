@@ -10,6 +10,7 @@ import {
   createCluster,
   type Node,
 } from '../../src/cluster/create-cluster.ts';
+import { createTopicsWithLeaders } from '../support/kafkajs-topics.ts';
 
 /** What a test leaves open, closed in reverse. */
 const open: (() => Promise<unknown>)[] = [];
@@ -56,10 +57,7 @@ async function connectProducer(cluster: Cluster, brokers?: readonly Node[]): Pro
 
 async function createTopic(cluster: Cluster, topic: string, numPartitions = 1): Promise<void> {
   const admin = await connectAdmin(cluster);
-  await admin.createTopics({
-    topics: [{ topic, numPartitions, replicationFactor: 3 }],
-    waitForLeaders: true,
-  });
+  await createTopicsWithLeaders(admin, [{ topic, numPartitions, replicationFactor: 3 }]);
 }
 
 async function send(producer: Producer, topic: string, values: readonly string[]): Promise<void> {

@@ -1,7 +1,27 @@
 import { describe, expect, test } from 'vitest';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
-import { ConfigSourceCode, describeTopicConfigs } from '../../src/controller/config-describer.ts';
+import {
+  ConfigSourceCode,
+  describeBrokerConfigs,
+  describeTopicConfigs,
+} from '../../src/controller/config-describer.ts';
 import { brokerConfig } from '../support/broker-config.ts';
+
+describe('the configuration of a broker', () => {
+  test('has the keys that exist only while the cluster runs once they are set', () => {
+    const name = 'leader.replication.throttled.rate';
+    const find = (config: KafkaConfig) => describeBrokerConfigs(config).find(each => each.name === name);
+    expect(find(brokerConfig())).toBeUndefined();
+    const set = brokerConfig().withDynamic(new Map([[name, '5000']]), new Map([[name, '1000']]));
+    expect(find(set)).toMatchObject({
+      value: '1000',
+      source: ConfigSourceCode.DYNAMIC_BROKER_CONFIG,
+      readOnly: false,
+      isSensitive: false,
+      synonyms: [{ value: '1000' }, { value: '5000' }],
+    });
+  });
+});
 
 describe("the synonyms of a topic's key", () => {
   const synonyms = (config: KafkaConfig, name: string): unknown[] =>

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { afterEach, expect, it } from 'vitest';
+import { createTopicsWithLeaders } from '../support/kafkajs-topics.ts';
 import { TestCluster, type TestNode, until } from '../support/test-cluster.ts';
 
 const TOPIC = 'replicated';
@@ -31,17 +32,14 @@ function contentOf(node: TestNode): Buffer[] {
 }
 
 async function createTopic(admin: Admin): Promise<void> {
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      {
-        topic: TOPIC,
-        numPartitions: PARTITIONS,
-        replicationFactor: 3,
-        configEntries: [{ name: 'min.insync.replicas', value: '2' }],
-      },
-    ],
-  });
+  await createTopicsWithLeaders(admin, [
+    {
+      topic: TOPIC,
+      numPartitions: PARTITIONS,
+      replicationFactor: 3,
+      configEntries: [{ name: 'min.insync.replicas', value: '2' }],
+    },
+  ]);
 }
 
 it('three nodes keep what kafkajs wrote with acks=all while each of them stops and comes back', async () => {

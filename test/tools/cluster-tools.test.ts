@@ -4,11 +4,12 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import { type Cluster, type ClusterOptions, createCluster } from '../../src/cluster/create-cluster.ts';
 import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
-import { AdminClient } from '../../src/tools/admin/admin-client.ts';
+import { AdminClient, type ConfigResource } from '../../src/tools/admin/admin-client.ts';
 import { decommission } from '../../src/tools/admin/decommission.ts';
 import { rebalance } from '../../src/tools/admin/rebalance.ts';
 import { printStatus } from '../../src/tools/admin/status.ts';
 import type { ToolContext } from '../../src/tools/tool-context.ts';
+import { createTopicsWithLeaders } from '../support/kafkajs-topics.ts';
 
 const runtime = new NodeRuntime();
 const open: (() => unknown)[] = [];
@@ -58,15 +59,8 @@ async function fill(
   topic: string,
   assignment: readonly number[][],
 ): Promise<void> {
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      {
-        topic,
-        replicaAssignment: assignment.map((replicas, partition) => ({ partition, replicas })),
-      },
-    ],
-  });
+  const replicaAssignment = assignment.map((replicas, partition) => ({ partition, replicas }));
+  await createTopicsWithLeaders(admin, [{ topic, replicaAssignment }]);
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   await producer.connect();
   const messages = assignment.flatMap((_, partition) =>
@@ -199,35 +193,36 @@ describe('the tools of a cluster', { timeout: 60_000 }, () => {
     interrupted.close();
     await first;
     const keys = ['leader.replication.throttled.replicas', 'follower.replication.throttled.replicas'];
-    expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toHaveLength(2);
+    const rates = ['leader.replication.throttled.rate', 'follower.replication.throttled.rate'];
+    const orders = { resource: 'topic' as const, name: 'orders' };
+    // Whichever broker is asked: one hears of a change a moment later than the others.
+    const untilSet = async (resource: ConfigResource, what: string[], count: number): Promise<void> => {
+      for (const { id, host, port } of cluster.brokers) {
+        if (resource.resource === 'broker' && resource.name !== String(id)) continue;
+        await expect
+          .poll(() => tool.configsThatAreSet([resource], what, { host, port }), { timeout: 20_000 })
+          .toHaveLength(count);
+      }
+    };
+    await untilSet(orders, keys, 2);
 
     await decommission(context, tool, 2, limits);
     const seconds = (performance.now() - startMs) / 1000;
     expect(printed).toContain('Waiting for 1 partitions that are being moved already');
     // Four seconds at the rate that was asked for.
     expect(seconds).toBeGreaterThan(2);
-    expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toEqual([]);
-    const rates = ['leader.replication.throttled.rate', 'follower.replication.throttled.rate'];
-    for (const { id, host, port } of cluster.brokers.filter(broker => broker.id !== 2)) {
-      const own = { resource: 'broker' as const, name: String(id) };
-      expect(await tool.configsThatAreSet([own], rates, { host, port })).toEqual([]);
-    }
+    await untilSet(orders, keys, 0);
+    for (const name of ['1', '3']) await untilSet({ resource: 'broker', name }, rates, 0);
     // The move was over before anybody looked again: the throttle goes as well.
     await tool.alterConfigs([
       { resource: 'topic', name: 'orders', key: keys[0]!, value: '0:1' },
       { resource: 'broker', name: '1', key: rates[0]!, value: '1000' },
     ]);
-    // Any broker may be asked, and one hears of it a moment later than the others.
-    for (const { host, port } of bootstrap) {
-      const isSet = () =>
-        tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys, { host, port });
-      while ((await isSet()).length === 0) await new Promise(resolve => setTimeout(resolve, 20));
-    }
+    await untilSet(orders, keys, 1);
+    await untilSet({ resource: 'broker', name: '1' }, rates, 1);
     await rebalance(context, tool, { execute: true, json: true, ...LIMITS });
-    expect(await tool.configsThatAreSet([{ resource: 'topic', name: 'orders' }], keys)).toEqual([]);
-    expect(
-      await tool.configsThatAreSet([{ resource: 'broker', name: '1' }], rates, cluster.brokers[0]!),
-    ).toEqual([]);
+    await untilSet(orders, keys, 0);
+    await untilSet({ resource: 'broker', name: '1' }, rates, 0);
   });
 
   test('a cluster that does not answer is said to be one soon', async () => {

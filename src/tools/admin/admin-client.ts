@@ -181,14 +181,13 @@ export class AdminClient {
     return { clusterId: answer.clusterId, brokers: brokers.sort((a, b) => a.id - b.id) };
   }
 
-  /** All partitions, those of internal topics too, by topic and number. */
-  async partitions(): Promise<PartitionDescription[]> {
-    const answer = await this.ask(
-      'list the topics',
-      { request: MetadataRequest, response: MetadataResponse },
-      { topics: null, allowAutoTopicCreation: false },
-      topLevel,
-    );
+  /** All partitions, those of internal topics too, by topic and number; as the broker at `from` knows them, or any. */
+  async partitions(from?: HostAndPort): Promise<PartitionDescription[]> {
+    const what = 'list the topics';
+    const api = { request: MetadataRequest, response: MetadataResponse };
+    const body = { topics: null, allowAutoTopicCreation: false };
+    const answer =
+      from === undefined ? await this.ask(what, api, body, topLevel) : await this.send(what, from, api, body);
     const partitions = answer.topics.flatMap(topic =>
       topic.partitions.map(each => ({
         topic: topic.name!,

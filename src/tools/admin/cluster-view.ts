@@ -1,4 +1,6 @@
 import { KafkaError } from '../../protocol/errors.ts';
+import type { Runtime } from '../../runtime/runtime.ts';
+import { ToolError } from '../tool-context.ts';
 import {
   type AdminClient,
   type BrokerDescription,
@@ -6,6 +8,9 @@ import {
   partitionName,
 } from './admin-client.ts';
 import type { PlannedBroker, PlannedPartition } from './placement.ts';
+
+const POLL_MS = 200;
+const SETTLE_MS = 30_000;
 
 /** What a tool has read of a cluster at one moment. */
 export interface ClusterView {
@@ -30,6 +35,45 @@ export async function readCluster(admin: AdminClient): Promise<ClusterView> {
     }
   }
   return { clusterId, brokers, partitions, sizes };
+}
+
+/**
+ * The cluster, once all running brokers know the same replicas. One that is a moment behind the controller would name
+ * replicas that a move which is over has removed, and a plan would count them.
+ */
+export async function readSettledCluster(
+  { clock, timers }: Runtime,
+  admin: AdminClient,
+): Promise<ClusterView> {
+  const deadlineMs = clock.monotonicMs() + SETTLE_MS;
+  for (;;) {
+    await new Promise<void>(resolve => timers.after(POLL_MS, resolve));
+    const view = await readCluster(admin);
+    const behind = await brokerThatDiffers(admin, view);
+    if (behind === undefined) return view;
+    if (clock.monotonicMs() >= deadlineMs) {
+      throw new ToolError(
+        `broker ${behind} knows other replicas than the rest of the cluster after ${SETTLE_MS / 1000} s: no plan can ` +
+          'be made. If nothing else changes partitions now, look at its log for why it does not follow the metadata',
+      );
+    }
+  }
+}
+
+async function brokerThatDiffers(admin: AdminClient, view: ClusterView): Promise<number | undefined> {
+  const replicasOf = (partitions: readonly PartitionDescription[]): string =>
+    JSON.stringify(partitions.map(({ topic, partition, replicas }) => [topic, partition, replicas]));
+  const expected = replicasOf(view.partitions);
+  for (const { id, fenced, host, port } of view.brokers) {
+    if (fenced) continue;
+    try {
+      if (replicasOf(await admin.partitions({ host, port })) !== expected) return id;
+    } catch (error) {
+      // Who does not answer has told nothing wrong.
+      if (!(error instanceof KafkaError)) throw error;
+    }
+  }
+  return undefined;
 }
 
 /** Brokers that may take replicas: the ones that run. */

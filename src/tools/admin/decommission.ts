@@ -7,7 +7,7 @@ import {
   partitionName,
   type QuorumDescription,
 } from './admin-client.ts';
-import { plannedPartitions, readCluster, runningBrokers } from './cluster-view.ts';
+import { plannedPartitions, readSettledCluster, runningBrokers } from './cluster-view.ts';
 import { progressPrinter } from './progress-line.ts';
 import { ReassignmentExecutor } from './reassignment-executor.ts';
 import { planDecommission } from './reassignment-planner.ts';
@@ -59,7 +59,7 @@ export async function decommission(
     await executor.removeThrottles();
   }
   for (let round = 0; ; round++) {
-    const view = await readCluster(admin);
+    const view = await readSettledCluster(context.runtime, admin);
     refuseLostPartitions(node, view.partitions);
     const others = runningBrokers(view).filter(({ id }) => id !== node);
     const plan = planDecommission(leaving, others, plannedPartitions(view));

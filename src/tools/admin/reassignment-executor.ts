@@ -48,6 +48,7 @@ export class ReassignmentExecutor {
   private readonly admin: AdminClient;
   private readonly brokers: readonly BrokerDescription[];
   private readonly options: ExecutionOptions;
+  private readonly throttles = new Map<string, ConfigChange>();
 
   constructor(
     runtime: Runtime,
@@ -118,9 +119,16 @@ export class ReassignmentExecutor {
   async removeThrottles(): Promise<void> {
     const topics = [...new Set((await this.admin.partitions()).map(({ topic }) => topic))];
     const named = topics.map((name): ConfigResource => ({ resource: 'topic', name }));
-    const set = named.length === 0 ? [] : await this.admin.configsThatAreSet(named, REPLICAS);
-    for (const broker of this.brokers) set.push(...(await this.ratesOf(broker)));
-    if (set.length > 0) await this.admin.alterConfigs(set.map(each => ({ ...each, value: null })));
+    const found = named.length === 0 ? [] : await this.admin.configsThatAreSet(named, REPLICAS);
+    for (const broker of this.brokers) found.push(...(await this.ratesOf(broker)));
+    // A broker may not have heard yet of what was set a moment ago.
+    const set = new Map(this.throttles);
+    for (const change of found) set.set(settingOf(change), change);
+    const there = Array.from(set.values(), each => ({ ...each, value: null })).filter(
+      ({ resource, name }) => resource === 'broker' || topics.includes(name),
+    );
+    if (there.length > 0) await this.admin.alterConfigs(there);
+    this.throttles.clear();
   }
 
   /** The rates that are set for a broker. One that does not answer may have both. */
@@ -234,6 +242,7 @@ export class ReassignmentExecutor {
       changes.push({ resource: 'topic', name: topic, key: LEADER_REPLICAS, value: sources.join(',') });
       changes.push({ resource: 'topic', name: topic, key: FOLLOWER_REPLICAS, value: targets.join(',') });
     }
+    for (const change of changes) this.throttles.set(settingOf(change), change);
     await this.admin.alterConfigs(changes);
   }
 
@@ -263,6 +272,10 @@ class ProgressWatch {
     }
     return now - this.sinceMs >= STALLED_MS;
   }
+}
+
+function settingOf({ resource, name, key }: ConfigChange): string {
+  return `${resource} ${name} ${key}`;
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

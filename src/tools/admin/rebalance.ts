@@ -1,7 +1,13 @@
 import { bytesText, textTable } from '../text-table.ts';
 import { type ToolContext, ToolError } from '../tool-context.ts';
 import { type AdminClient, partitionName } from './admin-client.ts';
-import { type ClusterView, loadOf, plannedPartitions, readCluster, runningBrokers } from './cluster-view.ts';
+import {
+  type ClusterView,
+  loadOf,
+  plannedPartitions,
+  readSettledCluster,
+  runningBrokers,
+} from './cluster-view.ts';
 import type { PlannedPartition } from './placement.ts';
 import { progressPrinter } from './progress-line.ts';
 import { ReassignmentExecutor } from './reassignment-executor.ts';
@@ -38,7 +44,7 @@ export async function rebalance(
   } else if (execute) {
     await executor.removeThrottles();
   }
-  const view = await readCluster(admin);
+  const view = await readSettledCluster(context.runtime, admin);
   const partitions = plannedPartitions(view);
   const plan = planRebalance(runningBrokers(view), partitions);
   if (json) printJson(context, plan);
