@@ -90,6 +90,10 @@ describe('three nodes that are broker and controller', () => {
       () => active[0]!.server.metadata()!.cluster.controllers.size === 3,
     );
     for (const node of cluster.nodes) {
+      await until('three brokers known here', () => {
+        const { brokers } = node.server.metadata()!.cluster;
+        return brokers.size === 3 && [...brokers.values()].every(({ fenced }) => !fenced);
+      });
       const answer = await ask(node.port, [MetadataRequest, MetadataResponse] as const, 12, { topics: [] });
       expect(answer.clusterId).toBe(cluster.clusterId);
       expect(answer.brokers.map(each => each.port)).toEqual(cluster.nodes.map(each => each.port));
