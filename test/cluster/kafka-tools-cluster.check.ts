@@ -1,8 +1,5 @@
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { silentLogger } from '../../src/base/logger.ts';
-import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
-import { AdminClient, type ConfigChange } from '../../src/tools/admin/admin-client.ts';
 import {
   SPARE_CONTROLLER,
   sortedJson,
@@ -94,17 +91,6 @@ const reassign = (args: (side: ToolSide) => Arguments, options?: Options): Promi
 
 /** The line of JSON in the output of kafka-log-dirs. */
 const jsonInOrder = (text: string): string => text.replaceAll(/^\{.*$/gm, json => sortedJson(json));
-
-async function alterConfigs(changes: readonly ConfigChange[]): Promise<void> {
-  for (const { cluster } of sides) {
-    const addresses = cluster.bootstrap.split(',').map(address => {
-      const [host = '', port] = address.split(':');
-      return { host, port: Number(port) };
-    });
-    const admin = new AdminClient(new NodeRuntime(), silentLogger, addresses);
-    await admin.alterConfigs(changes).finally(() => admin.close());
-  }
-}
 
 /** Waits on both sides until a topic is as wanted. */
 async function until(topic: string, what: string, wanted: (topic: TopicMetadata) => boolean): Promise<void> {
@@ -441,12 +427,6 @@ describe(`the cluster tools of Apache Kafka 4.3 say of ${targetName()} what they
       'min.insync.replicas=1',
     ]);
     for (const partition of [0, 1]) await produce('big', partition, 60, 80_000);
-    // The tool throttles a move when it begins: a broker that hears of both at once may have copied all by then.
-    const keys = (what: string) =>
-      ['leader', 'follower'].map(role => `${role}.replication.throttled.${what}`);
-    const slowly = keys('rate').map(key => ({ resource: 'broker', name: '', key, value: '20000' }) as const);
-    const all = keys('replicas').map(key => ({ resource: 'topic', name: 'big', key, value: '*' }) as const);
-    await alterConfigs([...slowly, ...all]);
     const toMove = JSON.stringify({ version: 1, topics: [{ topic: 'big' }] });
     const proposed = (text: string): string => {
       const at = text.indexOf('Proposed');
@@ -501,7 +481,6 @@ describe(`the cluster tools of Apache Kafka 4.3 say of ${targetName()} what they
     await reassign(by(both, '--verify'), { expected: /replica set is 2,1 rather than 2,3/ });
     await topics(['--describe', '--topic', 'big']);
 
-    await alterConfigs(slowly.map(change => ({ ...change, value: null })));
     const fast = plan('big', [3, 1], [3, 2]);
     await reassign(
       by(fast, '--execute', '--throttle', '500000000', '--replica-alter-log-dirs-throttle', '500000000'),
