@@ -1,4 +1,5 @@
 import { INT64_MAX } from '../base/int64.ts';
+import { BROKER_KEYS } from './broker-keys.ts';
 import { type KeyDefinition, long } from './key-definition.ts';
 import { atLeast } from './validators.ts';
 
@@ -22,3 +23,8 @@ export const DYNAMIC_BROKER_KEYS: ReadonlyMap<string, KeyDefinition> = new Map(
     return [name!, { ...key, updateMode: 'cluster-wide' }];
   }),
 );
+
+/** The key of a broker that `name` stands for, whether files may have it or not. */
+export function brokerKey(name: string): KeyDefinition | undefined {
+  return BROKER_KEYS.get(name) ?? DYNAMIC_BROKER_KEYS.get(name);
+}

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { BROKER_KEYS, brokerKeyFallbacks } from './broker-keys.ts';
 import { parseConfigValue } from './config-value.ts';
-import { DYNAMIC_BROKER_KEYS } from './dynamic-broker-keys.ts';
+import { brokerKey } from './dynamic-broker-keys.ts';
 import type { ConfigValue, KeyDefinition } from './key-definition.ts';
 import {
   type EndPoint,
@@ -221,7 +221,7 @@ export class KafkaConfig {
     const entries = new Map(this.entries);
     const add = (values: ReadonlyMap<string, string>, kind: 'dynamic-default' | 'dynamic-broker'): void => {
       for (const [name, text] of values) {
-        const key = BROKER_KEYS.get(name) ?? DYNAMIC_BROKER_KEYS.get(name);
+        const key = brokerKey(name);
         if (key === undefined || key.updateMode === 'read-only') continue;
         const parsed = parseConfigValue(key, text);
         if (parsed.ok)

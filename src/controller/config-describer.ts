@@ -1,5 +1,5 @@
 import { BROKER_KEYS, brokerKeyFallbacks, isSensitiveBrokerKey } from '../config/broker-keys.ts';
-import { DYNAMIC_BROKER_KEYS } from '../config/dynamic-broker-keys.ts';
+import { brokerKey } from '../config/dynamic-broker-keys.ts';
 import type { ConfigSource, KafkaConfig } from '../config/kafka-config.ts';
 import type { KeyDefinition, KeyType } from '../config/key-definition.ts';
 import { topicDefaultText } from '../config/topic-config.ts';
@@ -78,7 +78,7 @@ export function describeBrokerConfigs(config: KafkaConfig): DescribedConfig[] {
   const names = new Set([...BROKER_KEYS.keys(), ...config.names()]);
   const described: DescribedConfig[] = [];
   for (const name of names) {
-    const key = BROKER_KEYS.get(name) ?? DYNAMIC_BROKER_KEYS.get(name);
+    const key = brokerKey(name);
     if (key?.internal && !config.isSet(name)) continue;
     const synonyms = brokerSynonyms(config, name);
     if (key !== undefined) {
@@ -94,7 +94,7 @@ export function describeBrokerConfigs(config: KafkaConfig): DescribedConfig[] {
 export function describeDefaultBrokerConfigs(values: ReadonlyMap<string, string>): DescribedConfig[] {
   return [...values].map(([name, value]) => {
     const synonyms = [{ name, value, source: ConfigSourceCode.DYNAMIC_DEFAULT_BROKER_CONFIG }];
-    const key = BROKER_KEYS.get(name) ?? DYNAMIC_BROKER_KEYS.get(name);
+    const key = brokerKey(name);
     if (key === undefined) return unknownEntry(name, value, synonyms);
     return entry(key, value, synonyms, key.updateMode === 'read-only');
   });

@@ -183,11 +183,13 @@ export class AdminClient {
 
   /** All partitions, those of internal topics too, by topic and number; as the broker at `from` knows them, or any. */
   async partitions(from?: HostAndPort): Promise<PartitionDescription[]> {
-    const what = 'list the topics';
-    const api = { request: MetadataRequest, response: MetadataResponse };
-    const body = { topics: null, allowAutoTopicCreation: false };
-    const answer =
-      from === undefined ? await this.ask(what, api, body, topLevel) : await this.send(what, from, api, body);
+    const answer = await this.askAt(
+      from,
+      'list the topics',
+      { request: MetadataRequest, response: MetadataResponse },
+      { topics: null, allowAutoTopicCreation: false },
+      topLevel,
+    );
     const partitions = answer.topics.flatMap(topic =>
       topic.partitions.map(each => ({
         topic: topic.name!,
@@ -298,10 +300,7 @@ export class AdminClient {
       includeSynonyms: false,
       includeDocumentation: false,
     };
-    const { results } =
-      from === undefined
-        ? await this.ask(what, api, body, () => undefined)
-        : await this.send(what, from, api, body);
+    const { results } = await this.askAt(from, what, api, body, () => undefined);
     return results.flatMap(({ resourceType, resourceName, configs }) =>
       configs
         .filter(({ configSource }) => DYNAMIC_SOURCES.has(configSource))
@@ -422,6 +421,20 @@ export class AdminClient {
         await new Promise<void>(resolve => timers.after(RETRY_MS, resolve));
       }
     }
+  }
+
+  /** Asks the broker at `from`, once; or, where that is undefined, any of them. */
+  private async askAt<Req extends Message, Res extends Message>(
+    from: HostAndPort | undefined,
+    what: string,
+    api: Api<Req, Res>,
+    body: Input<Req> | ((version: number) => Input<Req>),
+    failure: (response: Infer<Res>) => Failure | undefined,
+  ): Promise<Infer<Res>> {
+    if (from === undefined) return await this.ask(what, api, body, failure);
+    const answer = await this.send(what, from, api, body);
+    failOn(what, failure(answer) ?? { errorCode: Errors.NONE });
+    return answer;
   }
 
   private async send<Req extends Message, Res extends Message>(

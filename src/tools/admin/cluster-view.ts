@@ -21,11 +21,21 @@ export interface ClusterView {
   readonly sizes: ReadonlyMap<number, ReadonlyMap<string, number>>;
 }
 
-export async function readCluster(admin: AdminClient): Promise<ClusterView> {
+/** A view without the sizes, which are much to ask for. */
+type ClusterOutline = Omit<ClusterView, 'sizes'>;
+
+async function readOutline(admin: AdminClient): Promise<ClusterOutline> {
   const { clusterId, brokers } = await admin.describeCluster();
-  const partitions = await admin.partitions();
+  return { clusterId, brokers, partitions: await admin.partitions() };
+}
+
+export async function readCluster(admin: AdminClient): Promise<ClusterView> {
+  return await withSizes(admin, await readOutline(admin));
+}
+
+async function withSizes(admin: AdminClient, outline: ClusterOutline): Promise<ClusterView> {
   const sizes = new Map<number, ReadonlyMap<string, number>>();
-  for (const broker of brokers) {
+  for (const broker of outline.brokers) {
     if (broker.fenced) continue;
     try {
       sizes.set(broker.id, await admin.replicaSizes(broker));
@@ -34,7 +44,7 @@ export async function readCluster(admin: AdminClient): Promise<ClusterView> {
       if (!(error instanceof KafkaError)) throw error;
     }
   }
-  return { clusterId, brokers, partitions, sizes };
+  return { ...outline, sizes };
 }
 
 /**
@@ -48,9 +58,9 @@ export async function readSettledCluster(
   const deadlineMs = clock.monotonicMs() + SETTLE_MS;
   for (;;) {
     await new Promise<void>(resolve => timers.after(POLL_MS, resolve));
-    const view = await readCluster(admin);
-    const behind = await brokerThatDiffers(admin, view);
-    if (behind === undefined) return view;
+    const outline = await readOutline(admin);
+    const behind = await brokerThatDiffers(admin, outline);
+    if (behind === undefined) return await withSizes(admin, outline);
     if (clock.monotonicMs() >= deadlineMs) {
       throw new ToolError(
         `broker ${behind} knows other replicas than the rest of the cluster after ${SETTLE_MS / 1000} s: no plan can ` +
@@ -60,11 +70,14 @@ export async function readSettledCluster(
   }
 }
 
-async function brokerThatDiffers(admin: AdminClient, view: ClusterView): Promise<number | undefined> {
-  const replicasOf = (partitions: readonly PartitionDescription[]): string =>
-    JSON.stringify(partitions.map(({ topic, partition, replicas }) => [topic, partition, replicas]));
-  const expected = replicasOf(view.partitions);
-  for (const { id, fenced, host, port } of view.brokers) {
+async function brokerThatDiffers(
+  admin: AdminClient,
+  { brokers, partitions }: ClusterOutline,
+): Promise<number | undefined> {
+  const replicasOf = (known: readonly PartitionDescription[]): string =>
+    JSON.stringify(known.map(({ topic, partition, replicas }) => [topic, partition, replicas]));
+  const expected = replicasOf(partitions);
+  for (const { id, fenced, host, port } of brokers) {
     if (fenced) continue;
     try {
       if (replicasOf(await admin.partitions({ host, port })) !== expected) return id;
