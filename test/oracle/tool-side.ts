@@ -36,7 +36,8 @@ export class ToolSide {
         { id: 3, roles: ['broker'], launch },
         { id: SPARE_CONTROLLER, roles: ['controller'], launch },
       ],
-      properties: { 'replica.lag.time.max.ms': '5000', 'num.partitions': '2' },
+      // Records get old timestamps, the same on both sides; retention must not take them away in the middle of a test.
+      properties: { 'replica.lag.time.max.ms': '5000', 'num.partitions': '2', 'log.retention.ms': '-1' },
     });
     try {
       // Not all at once: the JVMs of one cluster alone take a small machine for many seconds.
