@@ -124,6 +124,18 @@ export class LocalLog implements AppendQueueOwner {
     }
   }
 
+  /**
+   * Whether the active segment is older than `segment.ms`, by this broker's clock and by its own records. A topic that
+   * is filled with old records does not get a segment at every look.
+   */
+  isRollDue(nowMs: number): boolean {
+    const { active } = this.segments;
+    if (active.writtenBytes === 0) return false;
+    const limitMs = this.config.segmentMs - active.rollJitterMs;
+    if (nowMs - active.createdMs <= limitMs) return false;
+    return this.dir.onDisk(() => active.timeWaitedForRoll(nowMs, nowMs)) > limitMs;
+  }
+
   /** Takes an append whose bytes the active segment has staged, or the duplicate of one that is staged still. */
   stage(append: PendingAppend): void {
     if (append.segment !== undefined) this.stagedEnd = append.endOffset;

@@ -84,9 +84,10 @@ export class LogDirectories {
 
   // Checkpoints.
 
-  /** Writes one checkpoint of each directory that works. */
-  checkpoint(kind: CheckpointKind): void {
+  /** Writes one checkpoint of each directory that works, or of those in `logDirs`. */
+  checkpoint(kind: CheckpointKind, logDirs?: ReadonlySet<string>): void {
     for (const directory of this.all) {
+      if (logDirs?.has(directory.path) === false) continue;
       this.guarded(directory, () => directory[kind](this.registry.checkpointedIn(directory.path)));
     }
   }

@@ -327,9 +327,9 @@ export class LogManager {
     this.directories.checkpoint('writeHighWatermarks');
   }
 
-  /** Writes the log start offsets now, so that a DeleteRecords that was answered outlives the process. */
-  checkpointStartOffsets(): void {
-    this.directories.checkpoint('writeLogStartOffsets');
+  /** Writes the log start offsets in `logDirs` now, so that a DeleteRecords that was answered outlives the process. */
+  checkpointStartOffsets(logDirs: ReadonlySet<string>): void {
+    this.directories.checkpoint('writeLogStartOffsets', logDirs);
   }
 
   /** flush.ms: fsyncs the logs that have waited long enough. */
@@ -354,6 +354,7 @@ export class LogManager {
       if (++seen % LOGS_PER_TURN === 0) await new Promise<void>(resolve => this.runtime.timers.soon(resolve));
       if (log.isOffline || this.getLog(log.topicPartition) !== log) continue;
       try {
+        log.rollIfDue();
         deleted += log.deleteOldSegments();
       } catch (error) {
         if (!(error instanceof KafkaError)) throw error;

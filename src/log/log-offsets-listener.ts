@@ -9,4 +9,6 @@ export interface LogOffsetsListener {
   onLogEndOffsetAdvanced?(log: UnifiedLog): void;
   /** The high watermark moved, up or down; and with it, or by itself, the last stable offset. */
   onHighWatermarkUpdated?(log: UnifiedLog): void;
+  /** `logStartOffset` moved up. */
+  onLogStartOffsetIncremented?(log: UnifiedLog): void;
 }

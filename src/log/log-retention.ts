@@ -17,9 +17,13 @@ interface RetainedLog {
  * The oldest segments that may go: those that are too old (retention.ms, by the latest timestamp in them),
  * those that the log does not need to be retention.bytes large, and those below the log start offset.
  * Segments that reach to the high watermark or above it stay (S9). Under `compact` alone only the log start
- * offset counts.
+ * offset counts. `onFuture` is told of a segment that stays because its records are of a time to come.
  */
-export function deletableSegments(log: RetainedLog, nowMs: number): LogSegment[] {
+export function deletableSegments(
+  log: RetainedLog,
+  nowMs: number,
+  onFuture: (segment: LogSegment) => void = () => {},
+): LogSegment[] {
   const { config, segments } = log;
   const byPolicy = config.cleanupPolicy.has('delete');
   const deletable: LogSegment[] = [];
@@ -32,11 +36,18 @@ export function deletableSegments(log: RetainedLog, nowMs: number): LogSegment[]
     const tooOld = byPolicy && isTooOld(segment, config.retentionMs, nowMs);
     const tooMuch = excessBytes >= segment.writtenBytes && excessBytes > 0;
     const belowStart = next !== undefined && next.baseOffset <= log.logStartOffset;
-    if (!tooOld && !tooMuch && !belowStart) break;
+    if (!tooOld && !tooMuch && !belowStart) {
+      if (byPolicy && config.retentionMs >= 0 && isOfTheFuture(segment, nowMs)) onFuture(segment);
+      break;
+    }
     excessBytes -= segment.writtenBytes;
     deletable.push(segment);
   }
   return deletable;
+}
+
+function isOfTheFuture(segment: LogSegment, nowMs: number): boolean {
+  return segment.stagedBytes > 0 && segment.maxTimestampSoFar().timestamp > nowMs;
 }
 
 function isTooOld(segment: LogSegment, retentionMs: number, nowMs: number): boolean {

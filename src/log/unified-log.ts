@@ -329,6 +329,12 @@ export class UnifiedLog implements LocalLogOwner {
     this.dir.onDisk(() => this.rollTo(baseOffset));
   }
 
+  /** Begins a new segment when `segment.ms` is over also if no record comes: what is old may be cleaned and go. */
+  rollIfDue(): void {
+    this.local.checkOnline();
+    if (this.local.isRollDue(this.environment.runtime.clock.wallMs())) this.roll();
+  }
+
   private rollTo(baseOffset: Offset): void {
     const { local, producerState } = this;
     if (!local.finishActiveSegment(baseOffset)) return;
@@ -421,6 +427,7 @@ export class UnifiedLog implements LocalLogOwner {
     this.producerState.onLogStartOffsetIncremented(offset);
     this.updateFirstUnstableOffset();
     this.environment.logger.debug('log start offset moved', { log: this.directory, offset, reason });
+    this.listener?.onLogStartOffsetIncremented?.(this);
     return true;
   }
 
@@ -434,7 +441,12 @@ export class UnifiedLog implements LocalLogOwner {
     local.checkOnline();
     const nowMs = this.environment.runtime.clock.wallMs();
     return this.dir.onDisk(() => {
-      const deletable = deletableSegments(this, nowMs);
+      const deletable = deletableSegments(this, nowMs, segment =>
+        this.environment.logger.warn(
+          'records have timestamps in the future: retention.ms cannot delete them before their time has come',
+          { log: this.directory, segment: segment.baseOffset, nowMs, ...segment.maxTimestampSoFar() },
+        ),
+      );
       if (deletable.length === 0) return 0;
       if (deletable.length === segments.size) this.rollTo(this.stagedEndOffset);
       for (const segment of deletable) segments.remove(segment);

@@ -77,7 +77,9 @@ export class FetchReader {
         result.errorCode !== Errors.NONE ||
         result.divergingEpoch !== undefined ||
         result.preferredReadReplica >= 0 ||
-        (params.replicaId !== CONSUMER && !params.ignoresHighWatermark && target.isNews(result));
+        (params.replicaId !== CONSUMER && !params.ignoresHighWatermark && target.isNews(result)) ||
+        // Somebody may wait for all replicas to have deleted records.
+        (params.replicaId !== CONSUMER && target.isNewStart(result));
     }
     return { reads, sizeInBytes, mustAnswer };
   }

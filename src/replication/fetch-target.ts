@@ -57,6 +57,11 @@ export class FetchTarget implements PartitionWatcher {
     );
   }
 
+  /** Whether the log starts elsewhere now than was told before. */
+  isNewStart(result: FetchPartitionResult): boolean {
+    return this.logStartOffset >= 0 && result.logStartOffset > this.logStartOffset;
+  }
+
   /** `result` is in an answer. */
   told(result: FetchPartitionResult): void {
     // After an error what follows it is told too, whatever it is: the client has dropped what it knew.

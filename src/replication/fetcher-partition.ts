@@ -65,14 +65,14 @@ export class FetcherPartition {
     }
   }
 
-  /** What the leader says of committed records and of where the log starts. */
-  onLeaderOffsets(highWatermark: Offset, logStartOffset: Offset): void {
+  /** What the leader says of committed records and of where the log starts. Whether the start has moved. */
+  onLeaderOffsets(highWatermark: Offset, logStartOffset: Offset): boolean {
     const { log } = this;
     const committed = min64(highWatermark, log.logEndOffset);
     if (this.isUnclean) log.updateHighWatermark(max64(committed, log.logStartOffset));
     else if (committed > log.highWatermark) log.maybeIncrementHighWatermark(committed);
     const start = min64(logStartOffset, log.highWatermark);
-    if (start > log.logStartOffset) log.maybeIncrementLogStartOffset(start, 'the log start of the leader');
+    return log.maybeIncrementLogStartOffset(start, 'the log start of the leader');
   }
 
   /**

@@ -3,9 +3,9 @@ import type { KafkaError } from '../protocol/errors.ts';
 
 /**
  * What has changed about a partition. `logEnd`: followers find more in the leader's log. `highWatermark`: consumers may
- * read more. `role`: reading it as before fails, or gives other answers.
+ * read more. `logStart`: the oldest records are gone. `role`: reading it as before fails, or gives other answers.
  */
-export type PartitionProgress = 'logEnd' | 'highWatermark' | 'role';
+export type PartitionProgress = 'logEnd' | 'highWatermark' | 'logStart' | 'role';
 
 /** Somebody who waits for records of partitions: a fetch that did not find enough. */
 export interface PartitionWatcher {
@@ -73,6 +73,10 @@ export class PartitionWaits {
     }
     this.tell('highWatermark');
     for (const listener of this.highWatermarkListeners) listener(highWatermark);
+  }
+
+  onLogStart(): void {
+    this.tell('logStart');
   }
 
   /** The role has changed: nobody's high watermark comes any more, and reading gives other answers. */

@@ -19,6 +19,7 @@ import {
   pendingShrinkState,
 } from './partition-state.ts';
 import { type HighWatermarkCallback, PartitionWaits, type PartitionWatcher } from './partition-waits.ts';
+import { type LowWatermarkCallback, LowWatermarkWaits } from './low-watermark-waits.ts';
 import { type FollowerFetch, Replica } from './replica.ts';
 
 /** What all partitions of a broker share. */
@@ -62,6 +63,7 @@ export class Partition implements LogOffsetsListener {
   /** The log end offset that followers have been measured against. */
   private knownEndOffset: Offset = 0;
   private readonly waits = new PartitionWaits();
+  private readonly lowWatermarkWaits = new LowWatermarkWaits();
 
   constructor(
     topicPartition: TopicPartition,
@@ -145,10 +147,17 @@ export class Partition implements LogOffsetsListener {
     return this.state.isr.includes(brokerId);
   }
 
-  /** The smallest log start offset of the replicas; -1 while one of them is not known. */
+  /**
+   * The smallest log start offset of the replicas on live brokers; -1 while one of them is not known. One that comes
+   * back later moves its own before it is in sync. Throws what {@link leaderLog} throws.
+   */
   get lowWatermark(): Offset {
     let low = this.leaderLog().logStartOffset;
-    for (const replica of this.replicas.values()) low = min64(low, replica.logStartOffset);
+    for (const replica of this.replicas.values()) {
+      if (this.context.cluster().broker(replica.brokerId)?.fenced === false) {
+        low = min64(low, replica.logStartOffset);
+      }
+    }
     return low;
   }
 
@@ -189,6 +198,7 @@ export class Partition implements LogOffsetsListener {
     if (!isSameState) this.state = committedState(registration.isr, partitionEpoch);
     this.updateReplicas(registration);
     if (isNewEpoch) {
+      // Who waits for the low watermark goes on: what the followers have deleted is known across epochs.
       this.waits.onRole(() => this.movedError());
       log.assignEpochStartOffset(leaderEpoch, log.stagedEndOffset);
       this.epochStartOffset = log.stagedEndOffset;
@@ -199,6 +209,7 @@ export class Partition implements LogOffsetsListener {
       }
     }
     this.maybeIncrementHighWatermark();
+    this.checkLowWatermark();
   }
 
   /**
@@ -216,7 +227,7 @@ export class Partition implements LogOffsetsListener {
     this.epochStartOffset = undefined;
     this.replicas.clear();
     this.attach(log);
-    if (isNewEpoch) this.waits.onRole(() => this.movedError());
+    if (isNewEpoch) this.failWaits(() => this.movedError());
     return isNewEpoch;
   }
 
@@ -248,7 +259,7 @@ export class Partition implements LogOffsetsListener {
   markOffline(error: KafkaError): void {
     this.offlineError = error;
     this.epochStartOffset = undefined;
-    this.waits.onRole(() => error);
+    this.failWaits(() => error);
   }
 
   /** The partition leaves this broker. */
@@ -257,9 +268,7 @@ export class Partition implements LogOffsetsListener {
     this.offlineError = undefined;
     if (this.localLog !== undefined) this.localLog.listener = undefined;
     this.localLog = undefined;
-    this.waits.onRole(
-      () => new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} has left this broker`),
-    );
+    this.failWaits(() => new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, `${this.name} has left this broker`));
   }
 
   private movedError(): KafkaError {
@@ -318,6 +327,51 @@ export class Partition implements LogOffsetsListener {
     );
   }
 
+  // Deleting.
+
+  /**
+   * Moves the log start offset up to `offset`, -1 for the high watermark; returns which offset that was. Throws
+   * POLICY_VIOLATION where `cleanup.policy` has no `delete`, OFFSET_OUT_OF_RANGE above the high watermark (S9) and
+   * below 0, and what {@link leaderLog} throws.
+   */
+  deleteRecordsOnLeader(offset: Offset): Offset {
+    const log = this.leaderLog();
+    const { cleanupPolicy } = log.config;
+    if (cleanupPolicy.has('compact') && !cleanupPolicy.has('delete')) {
+      throw new KafkaError(
+        Errors.POLICY_VIOLATION,
+        `the cleanup.policy of ${this.name} does not delete records`,
+      );
+    }
+    const start = offset === -1 ? log.highWatermark : offset;
+    if (start < 0) throw new KafkaError(Errors.OFFSET_OUT_OF_RANGE, `${start} is no offset of ${this.name}`);
+    log.maybeIncrementLogStartOffset(start, 'DeleteRecords');
+    return start;
+  }
+
+  /**
+   * Calls `callback` when the low watermark has come to `offset`, or with an error when this broker does not lead any
+   * more. Returns a function that ends the wait.
+   */
+  awaitLowWatermark(offset: Offset, callback: LowWatermarkCallback): () => void {
+    return this.lowWatermarkWaits.add(offset, callback);
+  }
+
+  onLogStartOffsetIncremented(): void {
+    this.waits.onLogStart();
+    this.checkLowWatermark();
+  }
+
+  private checkLowWatermark(): void {
+    if (!this.isLeader || this.lowWatermarkWaits.isEmpty) return;
+    this.lowWatermarkWaits.onLowWatermark(this.lowWatermark);
+  }
+
+  private failWaits(makeError: () => KafkaError): void {
+    this.waits.onRole(makeError);
+    this.lowWatermarkWaits.failAll(makeError);
+  }
+
   // Watching.
 
   /** `isFollower`: it reads up to the end of the log, else up to the high watermark. */
@@ -373,9 +427,11 @@ export class Partition implements LogOffsetsListener {
       );
     }
     const hasMoved = replica.logEndOffset !== fetch.fetchOffset;
+    const hasDeleted = replica.logStartOffset !== fetch.logStartOffset;
     replica.update(fetch);
     this.maybeExpandIsr(replica);
     if (hasMoved) this.maybeIncrementHighWatermark();
+    if (hasDeleted) this.checkLowWatermark();
   }
 
   /**
@@ -408,6 +464,7 @@ export class Partition implements LogOffsetsListener {
 
   /** Brokers have come, gone or been fenced: others may join the ISR, or are not waited for any more. */
   onBrokersChanged(): void {
+    this.checkLowWatermark();
     if (!this.isUnderReplicated) return;
     this.maybeIncrementHighWatermark();
     this.maybeExpandIsrs();

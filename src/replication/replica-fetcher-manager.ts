@@ -17,6 +17,8 @@ export interface ReplicaFetcherManagerOptions {
   readonly leaderEndPoint: (leaderId: number, fetcherId: number) => LeaderEndPoint;
   /** Of the throttled replicas of this broker, over all its fetchers. */
   readonly quota: ReplicationQuota;
+  /** Writes the log start offsets in these log directories, so that they outlive the process. */
+  readonly persistLogStartOffsets: (logDirs: ReadonlySet<string>) => void;
 }
 
 interface Assignment {

@@ -16,6 +16,8 @@ export interface ReplicaFetcherOptions {
   readonly brokerEpoch: () => BrokerEpoch;
   readonly config: () => KafkaConfig;
   readonly quota: ReplicationQuota;
+  /** Writes the log start offsets in these log directories, so that they outlive the process. */
+  readonly persistLogStartOffsets: (logDirs: ReadonlySet<string>) => void;
 }
 
 type RequestedPartition = NonNullable<
@@ -58,6 +60,8 @@ export class ReplicaFetcher {
   /** Those that the session has and that are not fetched any more. */
   private readonly forgotten = new Map<string, FetcherPartition>();
   private readonly timers = new Set<Timer>();
+  /** Log directories where a log starts elsewhere than before, and no checkpoint says so yet. */
+  private readonly unsavedStarts = new Set<string>();
   private backoffTimer: Timer | undefined;
   private failures = 0;
   /** Partitions that are not left out for a while. */
@@ -150,6 +154,11 @@ export class ReplicaFetcher {
 
   private fetch(): void {
     if (this.isBusy || this.closed || this.backoffTimer !== undefined || this.fetching === 0) return;
+    if (this.unsavedStarts.size > 0) {
+      // The leader counts on what a fetch says of it, also after this process was killed.
+      this.options.persistLogStartOffsets(this.unsavedStarts);
+      this.unsavedStarts.clear();
+    }
     const body = this.nextRequest();
     this.isBusy = true;
     this.endPoint
@@ -322,7 +331,7 @@ export class ReplicaFetcher {
         this.changed.add(state);
       } else if (records !== null && records.length > 0) {
         this.append(state, fetched, records, round);
-      } else state.onLeaderOffsets(fetched.highWatermark, fetched.logStartOffset);
+      } else this.takeOffsets(state, fetched);
       state.failures = state.contradictions;
     } catch (error) {
       this.onPartitionFailure(state, error);
@@ -343,11 +352,18 @@ export class ReplicaFetcher {
     });
   }
 
+  private takeOffsets(state: FetcherPartition, { highWatermark, logStartOffset }: FetchedPartition): void {
+    if (!state.onLeaderOffsets(highWatermark, logStartOffset)) return;
+    this.unsavedStarts.add(state.log.logDirectory);
+    // The leader may wait to hear of it.
+    this.changed.add(state);
+  }
+
   private onAppended(state: FetcherPartition, fetched: FetchedPartition, bytes: number): void {
     this.changed.add(state);
     state.hasAppended = true;
     try {
-      state.onLeaderOffsets(fetched.highWatermark, fetched.logStartOffset);
+      this.takeOffsets(state, fetched);
     } catch (error) {
       this.onPartitionFailure(state, error);
       return;

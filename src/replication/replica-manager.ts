@@ -10,6 +10,11 @@ import type { TopicImage } from '../metadata/topics-image.ts';
 import { Errors, errorCodeOf, KafkaError } from '../protocol/errors.ts';
 import type { Runtime, Timer } from '../runtime/runtime.ts';
 import { AlterPartitionManager } from './alter-partition-manager.ts';
+import {
+  DelayedDeleteRecords,
+  type DeleteRecordsCallback,
+  type DeleteRecordsEntry,
+} from './delayed-delete-records.ts';
 import { DelayedFetch, type FetchRead } from './delayed-fetch.ts';
 import { type AppendCallback, DelayedProduce } from './delayed-produce.ts';
 import type { FetchParams } from './fetch-params.ts';
@@ -105,6 +110,7 @@ export class ReplicaManager {
       config,
       leaderEndPoint: options.leaderEndPoint,
       quota: new ReplicationQuota(runtime.clock, () => throttledRate(options, 'follower')),
+      persistLogStartOffsets: logDirs => logManager.checkpointStartOffsets(logDirs),
     });
   }
 
@@ -217,6 +223,26 @@ export class ReplicaManager {
       "an append failed for a reason that is none of the protocol's: please report it",
       fields,
     );
+  }
+
+  // Deleting.
+
+  /**
+   * Moves the log start offsets of several partitions up. `onComplete` gets a result for each entry, in their order,
+   * when all live replicas have moved theirs, or when `timeoutMs` is over.
+   */
+  deleteRecords(
+    entries: readonly DeleteRecordsEntry[],
+    timeoutMs: number,
+    onComplete: DeleteRecordsCallback,
+  ): void {
+    const options = {
+      timers: this.runtime.timers,
+      timeoutMs,
+      partition: (topicPartition: TopicPartition) => this.partitionOrThrow(topicPartition),
+      persist: (logDirs: ReadonlySet<string>) => this.logManager.checkpointStartOffsets(logDirs),
+    };
+    new DelayedDeleteRecords(entries, options, onComplete);
   }
 
   // Reading.

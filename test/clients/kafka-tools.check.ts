@@ -25,6 +25,12 @@ async function tool(mainClass: string, args: string[], options: CommandOptions =
   return (await runKafkaTool(`org.apache.kafka.tools.${mainClass}`, withServer, options)).stdout;
 }
 
+/** Of each partition of the topic, in their order. `time` as ListOffsets has it. */
+async function offsetsOf(topic: string, time: string): Promise<number[]> {
+  const lines = (await tool('GetOffsetShell', ['--topic', topic, '--time', time])).trim().split('\n');
+  return lines.map(line => Number(line.split(':')[2]));
+}
+
 async function configTool(args: string[]): Promise<string> {
   const withServer = ['--bootstrap-server', target.broker.bootstrap, ...args];
   return (await runKafkaTool('kafka.admin.ConfigCommand', withServer)).stdout;
@@ -99,14 +105,29 @@ describe('the command-line tools of Apache Kafka 4.3', () => {
   });
 
   test('GetOffsetShell prints earliest, latest and greatest-timestamp offsets', async () => {
-    const offsets = async (...args: string[]) =>
-      (await tool('GetOffsetShell', ['--topic', TOPIC, ...args]))
-        .trim()
-        .split('\n')
-        .map(line => Number(line.split(':')[2]));
-    expect((await offsets('--time', '-1')).reduce((a, b) => a + b)).toBe(3);
-    expect(await offsets('--time', '-2')).toEqual([0, 0, 0]);
-    expect((await offsets('--time', '-3')).length).toBeGreaterThan(0);
+    expect((await offsetsOf(TOPIC, '-1')).reduce((a, b) => a + b)).toBe(3);
+    expect(await offsetsOf(TOPIC, '-2')).toEqual([0, 0, 0]);
+    expect((await offsetsOf(TOPIC, '-3')).length).toBeGreaterThan(0);
+  });
+
+  test('DeleteRecordsCommand deletes up to an offset and up to the high watermark, and names what it cannot', async () => {
+    await tool('TopicCommand', ['--create', '--topic', 'shrinking', '--partitions', '2']);
+    await tool('ConsoleProducer', ['--topic', 'shrinking'], { input: 'a\nb\nc\nd\n' });
+    const sizes = await offsetsOf('shrinking', '-1');
+    const full = sizes.indexOf(Math.max(...sizes));
+    const remove = async (...offsets: [partition: number, offset: number][]) => {
+      const file = join(folder.path, 'offsets.json');
+      const partitions = offsets.map(([partition, offset]) => ({ topic: 'shrinking', partition, offset }));
+      writeFileSync(file, JSON.stringify({ partitions, version: 1 }));
+      return await tool('DeleteRecordsCommand', ['--offset-json-file', file]);
+    };
+    expect(await remove([full, 1])).toContain(`partition: shrinking-${full}\tlow_watermark: 1`);
+    expect((await offsetsOf('shrinking', '-2'))[full]).toBe(1);
+    expect(await remove([0, -1], [1, -1])).toContain('partition: shrinking-1\tlow_watermark:');
+    expect(await offsetsOf('shrinking', '-2')).toEqual(sizes);
+    const refused = await remove([0, 1000]);
+    expect(refused).toContain('partition: shrinking-0\terror:');
+    expect(refused).toContain('OffsetOutOfRangeException');
   });
 
   test('VerifiableProducer and VerifiableConsumer agree on every record', async () => {

@@ -103,7 +103,7 @@ describe('LogManager', () => {
     runtime.turn();
     log.updateHighWatermark(4);
     log.maybeIncrementLogStartOffset(3, 'test');
-    manager.checkpointStartOffsets();
+    manager.checkpointStartOffsets(new Set(['/data']));
     let refused = 0;
     log.appendAsLeader(batchOf(), 0).onWritten(error => (refused = error?.code ?? 0));
     manager.asyncDelete(TP);

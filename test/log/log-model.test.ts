@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { UnifiedLog } from '../../src/log/unified-log.ts';
 import { RecordBatch } from '../../src/record/record-batch.ts';
 import { ManualRuntime, NOW_MS } from '../support/manual-runtime.ts';
-import { batchOf, bytesOf, closeManager, type OpenedLog, openLog, readAll } from './log-fixture.ts';
+import { batchOf, bytesOf, closeManager, LOG_DIR, type OpenedLog, openLog, readAll } from './log-fixture.ts';
 
 /** What the log should be: its batches as an array. */
 interface Model {
@@ -169,7 +169,7 @@ const reopen = (clean: boolean) =>
     } else {
       // The checkpoints are written now and then; here before every kill.
       opened.manager.checkpointHighWatermarks();
-      opened.manager.checkpointStartOffsets();
+      opened.manager.checkpointStartOffsets(new Set([LOG_DIR]));
       opened.runtime.die();
       opened.runtime.disk.crash('keep');
     }

@@ -19,6 +19,7 @@ import { listGroups } from './16-list-groups.ts';
 import { apiVersions } from './18-api-versions.ts';
 import { createTopics } from './19-create-topics.ts';
 import { deleteTopics } from './20-delete-topics.ts';
+import { deleteRecords } from './21-delete-records.ts';
 import { initProducerIdHandler } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochHandler } from './23-offset-for-leader-epoch.ts';
 import { describeConfigs } from './32-describe-configs.ts';
@@ -87,6 +88,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   describeGroups,
   listGroups,
   apiVersions,
+  deleteRecords,
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
   describeConfigs,
