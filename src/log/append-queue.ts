@@ -12,12 +12,24 @@ export interface AppendQueueOwner {
    * written.
    */
   mustSync(unsyncedRecords: number): boolean;
+  /** So many more bytes are in the files. */
+  onBytesWritten(bytes: number): void;
   /** Makes the names of new files durable, before the first fsync of their data is relied on. */
   syncNames(): void;
   /** `appends` are in their files: the log's end moves. Runs before their callbacks. */
   publish(appends: readonly PendingAppend[]): void;
   /** A write or fsync failed: the log directory is lost. The owner calls {@link AppendQueue.failAll}. */
   onError(error: Error): void;
+  /**
+   * A write failed, perhaps in its middle. `failed` is what it was to bring, and what was staged since; `endOffset` is
+   * where the log ends in its files without it. If the log can be as it was before these, it is when this returns, with
+   * the error that they get. Undefined: it cannot, and {@link onError} follows.
+   */
+  undoWrite(
+    error: Error,
+    failed: readonly PendingAppend[],
+    endOffset: Offset | undefined,
+  ): KafkaError | undefined;
 }
 
 /**
@@ -77,11 +89,23 @@ export class AppendQueue {
     try {
       for (const run of runsOf(appends)) run.segment.log.open().writeSync(run.chunks, run.position);
     } catch (error) {
-      this.unsynced.push(...appends);
-      this.owner.onError(error as Error);
+      this.onWriteFailed(appends, error as Error);
       return;
     }
     this.onWritten(appends);
+  }
+
+  private onWriteFailed(appends: readonly PendingAppend[], error: Error): void {
+    const failed = [...appends, ...this.staged];
+    this.staged = [];
+    const refusal = this.owner.undoWrite(error, failed, this.unsynced.at(-1)?.endOffset);
+    if (refusal === undefined) {
+      this.unsynced.push(...failed);
+      this.owner.onError(error);
+    } else {
+      for (const append of failed) append.settle(refusal);
+    }
+    this.wake();
   }
 
   private writePooled(): void {
@@ -97,9 +121,7 @@ export class AppendQueue {
       },
       error => {
         this.writing = false;
-        this.unsynced.push(...appends);
-        this.owner.onError(error as Error);
-        this.wake();
+        this.onWriteFailed(appends, error as Error);
       },
     );
   }
@@ -116,12 +138,15 @@ export class AppendQueue {
   }
 
   private onWritten(appends: readonly PendingAppend[]): void {
+    let bytes = 0;
     for (const append of appends) {
       const { segment } = append;
       if (segment === undefined) continue;
       segment.writtenBytes = append.position + append.validBytes;
+      bytes += append.validBytes;
       this.unsyncedRecords += append.recordCount;
     }
+    this.owner.onBytesWritten(bytes);
     if (!this.syncing && this.unsynced.length === 0 && !this.owner.mustSync(this.unsyncedRecords)) {
       this.complete(appends);
       this.wake();

@@ -114,6 +114,8 @@ export class IndexFile {
     if (this.persisted === this.count && this.fileBytes === used && this.file.exists) return;
     const handle = this.file.open();
     if (this.fileBytes > used) handle.truncateSync(used);
+    // How long it is after a write that fails is not known: the next one cuts it.
+    this.fileBytes = Number.MAX_SAFE_INTEGER;
     if (this.persisted < this.count) {
       const from = this.persisted * this.entrySize;
       handle.writeSync([this.bytes.subarray(from, used)], from);

@@ -3,6 +3,7 @@ import { diff64, max64, min64, type Offset, type Timestamp } from '../base/int64
 import type { LogConfig } from '../config/log-config.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { AppendQueue, type AppendQueueOwner } from './append-queue.ts';
+import { isNoRoom } from './log-dir-space.ts';
 import type { LogDirectoryState, LogEnvironment } from './log-environment.ts';
 import type { LoadedLog } from './log-loader.ts';
 import { LogReader } from './log-reader.ts';
@@ -18,6 +19,8 @@ export interface LocalLogOwner {
   onLogEndOffsetAdvanced(): void;
   /** Makes durable what is kept beside the segments; the recovery point moves then. */
   persistBesideSegments(): void;
+  /** What was staged at and behind `offset` has not been written and is gone: forgets what it said. */
+  forgetFrom(offset: Offset): void;
 }
 
 /**
@@ -184,6 +187,42 @@ export class LocalLog implements AppendQueueOwner {
     this.markOffline();
   }
 
+  onBytesWritten(bytes: number): void {
+    this.dir.space?.onWritten(bytes);
+  }
+
+  /** Where there was no room for a write, the part of it that is in the file is cut away before anything else comes. */
+  undoWrite(
+    error: Error,
+    failed: readonly PendingAppend[],
+    writtenEnd: Offset = this.endOffset,
+  ): KafkaError | undefined {
+    const { space } = this.dir;
+    if (space === undefined || !isNoRoom(error) || this.closed) return undefined;
+    try {
+      this.rewinds++;
+      const first = failed.find(append => append.segment !== undefined);
+      if (first !== undefined) this.dropStaged(first.segment!, first.firstOffset);
+      this.stagedEnd = writtenEnd;
+      this.reader.forgetPlaces();
+      this.owner.forgetFrom(writtenEnd);
+    } catch {
+      // Then its end is not known any more, and the directory goes as with any other error.
+      return undefined;
+    }
+    space.onNoRoom();
+    return new KafkaError(Errors.KAFKA_STORAGE_ERROR, `the file system of ${this.dir.path} is full`);
+  }
+
+  /** `offset` is the first one that was staged in `segment` and not written. */
+  private dropStaged(segment: LogSegment, offset: Offset): void {
+    for (const later of [...this.segments.all].reverse()) {
+      if (later.baseOffset <= segment.baseOffset) break;
+      this.dropSegment(later);
+    }
+    segment.dropStaged(offset);
+  }
+
   /** The log directory has failed: whoever waits for an append is told so. */
   markOffline(): void {
     this.queue.failAll(
@@ -323,7 +362,7 @@ export class LocalLog implements AppendQueueOwner {
         if (!segment.deleted) await segment.flush();
       }
       if (this.closed || this.rewinds !== rewinds) return;
-      this.owner.persistBesideSegments();
+      this.dir.onDiskWithRoom(() => this.owner.persistBesideSegments());
       this.syncNames();
     } catch (error) {
       if (this.rewinds !== rewinds) return;

@@ -42,6 +42,7 @@ export class LogAppender {
   appendAsLeader(records: Buffer, leaderEpoch: LeaderEpoch, options: AppendOptions = {}): LogAppendInfo {
     const { local } = this;
     local.checkOnline();
+    local.dir.space?.checkNotFull();
     const origin = options.origin ?? 'client';
     const nowMs = this.environment.runtime.clock.wallMs();
     const valid = validateAndAssignOffsets(records, {
@@ -76,6 +77,7 @@ export class LogAppender {
     const { log, local } = this;
     const { logStartOffset } = log;
     local.checkOnline();
+    local.dir.space?.checkNotFull();
     const { stagedEndOffset } = local;
     const around = stagedEndOffset === logStartOffset ? batchAround(records, logStartOffset) : undefined;
     const whole = validateReplicated(records, around?.baseOffset ?? stagedEndOffset);

@@ -14,18 +14,21 @@ export class LogDirectories {
   private readonly logger: Logger;
   private readonly onFailure: ((logDir: string, error: Error, remaining: number) => void) | undefined;
 
-  /** `onFailure` is told the number of those that still work. */
+  /** `minFreeBytes`: `log.dirs.min.free.bytes`. `onFailure` is told the number of those that still work. */
   constructor(
     disk: Disk,
     logger: Logger,
     paths: readonly string[],
     registry: LogRegistry,
+    minFreeBytes: number,
     onFailure?: (logDir: string, error: Error, remaining: number) => void,
   ) {
     this.registry = registry;
     this.logger = logger;
     this.onFailure = onFailure;
-    this.all = paths.map(path => new LogDirectory(disk, logger, path, error => this.onFailed(path, error)));
+    this.all = paths.map(
+      path => new LogDirectory(disk, logger, path, minFreeBytes, error => this.onFailed(path, error)),
+    );
   }
 
   get online(): LogDirectory[] {
@@ -63,12 +66,17 @@ export class LogDirectories {
     }
   }
 
-  /** `logDir`, or the one that has fewest partitions. Throws KAFKA_STORAGE_ERROR if none such works. */
+  /** Looks how much space is left in each. */
+  checkSpace(): void {
+    for (const directory of this.all) this.guarded(directory, () => directory.space.check());
+  }
+
+  /** `logDir`, or the one that has fewest partitions, of those that take records if there are any. Throws KAFKA_STORAGE_ERROR if none such works. */
   place(logDir: string | undefined): LogDirectory {
     let best: LogDirectory | undefined;
     for (const directory of this.all) {
       if (directory.state.isOffline || (logDir !== undefined && directory.path !== logDir)) continue;
-      if (best === undefined || directory.partitions < best.partitions) best = directory;
+      if (best === undefined || isBetterPlace(directory, best)) best = directory;
     }
     if (best === undefined) throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, 'no log directory is online');
     return best;
@@ -96,13 +104,21 @@ export class LogDirectories {
     directory.writeCheckpoints(this.registry.checkpointedIn(directory.path));
   }
 
-  /** Work that nobody waits for: a failure of the disk takes the directory offline, and is not thrown. */
+  /**
+   * Work that nobody waits for: a failure of the disk takes the directory offline, and is not thrown. What a full disk
+   * has no room for is done the next time.
+   */
   guarded(directory: LogDirectory, work: () => void): void {
     if (directory.state.isOffline) return;
     try {
-      directory.state.onDisk(work);
+      directory.state.onDiskWithRoom(work);
     } catch (error) {
       if (!(error instanceof KafkaError)) throw error;
     }
   }
+}
+
+function isBetterPlace(one: LogDirectory, other: LogDirectory): boolean {
+  if (one.space.isLow !== other.space.isLow) return other.space.isLow;
+  return one.partitions < other.partitions;
 }

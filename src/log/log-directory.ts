@@ -2,6 +2,7 @@ import { parseInt64, type BrokerEpoch, type Offset } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk, DiskLock } from '../runtime/runtime.ts';
 import { CorruptCheckpointError, OffsetCheckpointFile } from './checkpoint-file.ts';
+import { LogDirSpace } from './log-dir-space.ts';
 import { LogDirectoryState } from './log-environment.ts';
 import {
   CLEAN_SHUTDOWN_FILE,
@@ -17,6 +18,7 @@ import type { UnifiedLog } from './unified-log.ts';
 export class LogDirectory {
   readonly path: string;
   readonly state: LogDirectoryState;
+  readonly space: LogDirSpace;
   /** Whether the marker of a clean stop was there. */
   hadCleanShutdown = false;
   /** The broker epoch in the marker; -1 if there was none. */
@@ -32,11 +34,18 @@ export class LogDirectory {
   private readonly highWatermarks: OffsetCheckpointFile;
   private lock: DiskLock | undefined;
 
-  constructor(disk: Disk, logger: Logger, path: string, onFailure: (error: Error) => void) {
+  constructor(
+    disk: Disk,
+    logger: Logger,
+    path: string,
+    minFreeBytes: number,
+    onFailure: (error: Error) => void,
+  ) {
     this.disk = disk;
     this.logger = logger;
     this.path = path;
-    this.state = new LogDirectoryState(path, onFailure);
+    this.space = new LogDirSpace(disk, logger, path, minFreeBytes);
+    this.state = new LogDirectoryState(path, onFailure, this.space);
     this.recoveryPoints = new OffsetCheckpointFile(disk, `${path}/${RECOVERY_POINT_CHECKPOINT}`);
     this.logStartOffsets = new OffsetCheckpointFile(disk, `${path}/${LOG_START_OFFSET_CHECKPOINT}`);
     this.highWatermarks = new OffsetCheckpointFile(disk, `${path}/${HIGH_WATERMARK_CHECKPOINT}`);
@@ -111,10 +120,11 @@ export class LogDirectory {
   }
 
   writeCheckpoints(logs: readonly UnifiedLog[]): void {
-    this.checkpointsAreStale = false;
     this.writeRecoveryPoints(logs);
     this.writeLogStartOffsets(logs);
     this.writeHighWatermarks(logs);
+    // Not before: a full disk may have had no room for them.
+    this.checkpointsAreStale = false;
   }
 
   /** Whether a checkpoint still speaks of the partition. */

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { isNoRoom, type LogDirSpace } from './log-dir-space.ts';
 import type { FileHandleCache } from './file-handle-cache.ts';
 import type { IndexMemory } from './index-memory.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -23,14 +24,17 @@ export interface LogEnvironment extends SegmentEnvironment {
 /** One of `log.dirs`, as its logs see it. */
 export class LogDirectoryState {
   readonly path: string;
+  /** Undefined where nobody looks at it: then a full disk fails the directory as any error does. */
+  readonly space: LogDirSpace | undefined;
   private readonly onFailure: (error: Error) => void;
   private failure: Error | undefined;
   /** It has directories, made by this process or an earlier one, that are not known to survive a power failure. */
   needsSync = true;
 
-  constructor(path: string, onFailure: (error: Error) => void) {
+  constructor(path: string, onFailure: (error: Error) => void, space?: LogDirSpace) {
     this.path = path;
     this.onFailure = onFailure;
+    this.space = space;
   }
 
   get isOffline(): boolean {
@@ -45,12 +49,28 @@ export class LogDirectoryState {
     this.failure = error;
     this.onFailure(error);
   }
+
   /** Runs what touches the disk; a failure of that takes the directory offline. */
   onDisk<T>(action: () => T): T {
     try {
       return action();
     } catch (error) {
       throw this.storageError(error);
+    }
+  }
+
+  /**
+   * As {@link onDisk}, for what may be left undone where there is no room for it: that throws KAFKA_STORAGE_ERROR, and
+   * the directory stays.
+   */
+  onDiskWithRoom<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      const { space } = this;
+      if (space === undefined || !isNoRoom(error)) throw this.storageError(error);
+      space.onNoRoom();
+      throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, `the file system of ${this.path} is full`);
     }
   }
 

@@ -54,6 +54,8 @@ export interface LogManagerOptions {
   readonly highWatermarkCheckpointMs?: number;
   /** log.retention.check.interval.ms */
   readonly retentionCheckMs?: number;
+  /** log.dirs.min.free.bytes; default: 0, none. */
+  readonly minFreeBytes?: number;
   /** producer.id.expiration.ms */
   readonly producerIdExpirationMs?: number;
   /** producer.id.expiration.check.interval.ms */
@@ -67,6 +69,8 @@ const MIB = 1024 * 1024;
 /** Logs to look at before other work gets its turn. */
 const LOGS_PER_TURN = 64;
 const CLOSES_AT_ONCE = 8;
+/** Other processes write to the disk too. */
+const SPACE_CHECK_MS = 1_000;
 
 /** All logs of a broker, over one or more log directories. */
 export class LogManager {
@@ -101,6 +105,7 @@ export class LogManager {
       logger,
       options.logDirs,
       this.registry,
+      options.minFreeBytes ?? 0,
       options.onLogDirFailure,
     );
     this.scheduler = new Scheduler(runtime.timers);
@@ -224,7 +229,10 @@ export class LogManager {
       this.register(directory, log);
       return log;
     } catch (error) {
-      throw directory.state.storageError(error);
+      // Without room for it there is no replica, and the directory stays.
+      return directory.state.onDiskWithRoom(() => {
+        throw error;
+      });
     }
   }
 
@@ -305,6 +313,8 @@ export class LogManager {
 
   private schedulePeriodicWork(): void {
     const { directories, options, scheduler } = this;
+    directories.checkSpace();
+    scheduler.every(SPACE_CHECK_MS, () => directories.checkSpace());
     scheduler.every(options.flushSchedulerIntervalMs, () => void this.flushDirtyLogs());
     scheduler.every(options.flushOffsetCheckpointMs ?? 60_000, () =>
       directories.checkpoint('writeRecoveryPoints'),

@@ -6,6 +6,7 @@ import type { Disk } from '../runtime/runtime.ts';
 import { isConsistent, type ScanResult, scanBatches } from './batch-scanner.ts';
 import { type FileHandleCache, LogFile } from './file-handle-cache.ts';
 import { CorruptIndexError } from './index-file.ts';
+import { isNoRoom } from './log-dir-space.ts';
 import type { IndexMemory } from './index-memory.ts';
 import {
   DELETED_SUFFIX,
@@ -309,8 +310,13 @@ export class LogSegment {
     if (final && this.maxTimestamp !== undefined && this.stagedBytes > 0) {
       this.timeIndex.maybeAppend(this.maxTimestamp.timestamp, this.maxTimestamp.offset);
     }
-    this.offsetIndex.index.persist();
-    this.timeIndex.index.persist();
+    try {
+      this.offsetIndex.index.persist();
+      this.timeIndex.index.persist();
+    } catch (error) {
+      // They can be made anew from the .log, and are where a start finds them wrong.
+      if (!isNoRoom(error)) throw error;
+    }
     // A damaged one stays as it is until it is rebuilt: empty it would look right.
     if (
       this.transactionIndexLost ||
@@ -425,9 +431,29 @@ export class LogSegment {
     // At once: after a power failure the old length would be back, and with it batches that the leader does not have.
     // The recovery point may be past them by then, and no start would look at them.
     file.syncSync();
+    this.syncedBytes = Math.min(this.syncedBytes, position);
+    this.endAt(position);
+    return truncated;
+  }
+
+  /**
+   * Takes back what was staged from `offset` on and could not be written, or only in part: the file ends behind the last
+   * batch that was written whole.
+   */
+  dropStaged(offset: Offset): void {
+    this.truncations++;
+    this.ensureIndexes();
+    this.offsetIndex.truncateTo(offset);
+    this.timeIndex.truncateTo(offset);
+    this.transactionIndex.truncateTo(offset);
+    if (this.log.exists) this.log.open().truncateSync(this.writtenBytes);
+    this.endAt(this.writtenBytes);
+  }
+
+  /** The log file ends at `position`, and the indexes say nothing of what was behind it. */
+  private endAt(position: number): void {
     this.stagedBytes = position;
     this.writtenBytes = position;
-    this.syncedBytes = Math.min(this.syncedBytes, position);
     this.bytesSinceLastIndexEntry = 0;
     if (position === 0) this.firstBatchTimestampMs = undefined;
     const last = this.timeIndex.lastEntry();
@@ -438,7 +464,6 @@ export class LogSegment {
       }
       return true;
     });
-    return truncated;
   }
 
   // Files.

@@ -185,6 +185,22 @@ export class UnifiedLog implements LocalLogOwner {
   }
 
   /** For {@link LocalLog}. */
+  forgetFrom(offset: Offset): void {
+    this.leaderEpochCache.truncateFromEnd(offset);
+    this.rebuildProducerState(offset);
+  }
+
+  /** Whether {@link checkSpace} throws. */
+  get isShortOfSpace(): boolean {
+    return this.dir.space?.isLow === true;
+  }
+
+  /** Throws KAFKA_STORAGE_ERROR where the log directory is short of space for records of producers and leaders. */
+  checkSpace(): void {
+    this.dir.space?.checkNotLow();
+  }
+
+  /** For {@link LocalLog}. */
   onLogEndOffsetAdvanced(): void {
     this.listener?.onLogEndOffsetAdvanced?.(this);
   }
@@ -326,7 +342,7 @@ export class UnifiedLog implements LocalLogOwner {
   /** Begins a new segment. */
   roll(baseOffset: Offset = this.stagedEndOffset): void {
     this.local.checkOnline();
-    this.dir.onDisk(() => this.rollTo(baseOffset));
+    this.rollTo(baseOffset);
   }
 
   /** Begins a new segment when `segment.ms` is over also if no record comes: what is old may be cleaned and go. */
@@ -335,12 +351,17 @@ export class UnifiedLog implements LocalLogOwner {
     if (this.local.isRollDue(this.environment.runtime.clock.wallMs())) this.roll();
   }
 
+  /** Where there is no room for the files of a new segment, the one before it goes on. */
   private rollTo(baseOffset: Offset): void {
     const { local, producerState } = this;
-    if (!local.finishActiveSegment(baseOffset)) return;
-    producerState.updateMapEndOffset(baseOffset);
-    producerState.takeSnapshot();
-    local.addSegment(baseOffset);
+    const hasRolled = this.dir.onDiskWithRoom(() => {
+      if (!local.finishActiveSegment(baseOffset)) return false;
+      producerState.updateMapEndOffset(baseOffset);
+      producerState.takeSnapshot();
+      local.addSegment(baseOffset);
+      return true;
+    });
+    if (!hasRolled) return;
     // As in Kafka, the segment that is full goes to the disk in the background.
     this.environment.runtime.timers.soon(() => {
       if (!local.isClosed && !this.dir.isOffline) void this.flush(baseOffset).catch(() => {});

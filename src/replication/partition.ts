@@ -292,7 +292,8 @@ export class Partition implements LogOffsetsListener {
 
   /**
    * The synchronous half of an append. With `acks` = -1 the ISR must have `min.insync.replicas` members.
-   * Throws the codes of `UnifiedLog.appendAsLeader`, NOT_LEADER_OR_FOLLOWER and NOT_ENOUGH_REPLICAS.
+   * Throws the codes of `UnifiedLog.appendAsLeader`, NOT_LEADER_OR_FOLLOWER and NOT_ENOUGH_REPLICAS; and for records of
+   * a client KAFKA_STORAGE_ERROR where the log directory is short of space.
    */
   appendAsLeader(records: Buffer, acks: number, options: AppendOptions): LogAppendInfo {
     const log = this.leaderLog();
@@ -303,6 +304,8 @@ export class Partition implements LogOffsetsListener {
           `min.insync.replicas asks for ${this.effectiveMinIsr}`,
       );
     }
+    // What coordinators write is little, and the work of groups rests on it.
+    if ((options.origin ?? 'client') === 'client') log.checkSpace();
     return log.appendAsLeader(records, this.current.leaderEpoch, options);
   }
 

@@ -2,6 +2,7 @@ import type { BrokerEpoch, Offset } from '../base/int64.ts';
 import { LimitedLogger, type Logger } from '../base/logger.ts';
 import { ZERO_UUID } from '../base/uuid.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
+import { isInternalTopic } from '../metadata/topic-name.ts';
 import { Errors, errorCodeOf, errorName, KafkaError } from '../protocol/errors.ts';
 import type { FetchRequest, FetchResponse } from '../protocol/messages/01-fetch.ts';
 import type { Infer, Input } from '../protocol/schema.ts';
@@ -33,6 +34,8 @@ const FIRST_VERSION_OF_REPLICA_STATE = 15;
 /** The wait after a first failure, ms; it doubles up to `replica.fetch.backoff.ms`. */
 const BACKOFF_MIN_MS = 50;
 const LOG_PERIOD_MS = 10_000;
+/** How often a partition looks whether there is room again in its log directory. */
+const ROOM_PERIOD_MS = 1_000;
 
 /**
  * Follows one leader for some of the partitions that it leads. There is one fetch at a time; the next one is sent as
@@ -340,6 +343,7 @@ export class ReplicaFetcher {
 
   private append(state: FetcherPartition, fetched: FetchedPartition, records: Buffer, round: Round): void {
     const { log } = state;
+    if (lacksRoom(state)) log.checkSpace();
     const info = log.appendAsFollower(records);
     round.begin();
     log.writeStaged();
@@ -385,6 +389,7 @@ export class ReplicaFetcher {
    * | FENCED_LEADER_EPOCH                               | this broker is: again, until metadata brings the new epoch  |
    * | CORRUPT_MESSAGE, INVALID_RECORD                   | what came is not taken: again after a wait                  |
    * | KAFKA_STORAGE_ERROR here                          | the log directory is lost: the partition is taken out       |
+   * | the same, and the directory is short of space     | it is not fetched until there is room                       |
    */
   private onPartitionFailure(state: FetcherPartition, error: unknown): void {
     if (state.log.isOffline) {
@@ -401,6 +406,7 @@ export class ReplicaFetcher {
     };
     const isExpected = EXPECTED_ERRORS.has(code);
     if (isExpected) this.logger.debug('a leader refuses to serve a partition', fields);
+    else if (state.log.isShortOfSpace) this.logger.debug('a partition waits for space on the disk', fields);
     else {
       const key = `partition-${code}`;
       this.limitedLogger.error(key, 'a partition cannot be replicated and is tried again', fields);
@@ -414,9 +420,15 @@ export class ReplicaFetcher {
     this.fetching--;
     state.status = 'waiting';
     this.leaveSession(state);
+    this.resumeLater(state, delayMs);
+  }
+
+  /** What there is no room for is not fetched. The leader takes the replica out of the ISR, as any that is behind. */
+  private resumeLater(state: FetcherPartition, delayMs: number): void {
     const timer = this.runtime.timers.after(delayMs, () => {
       this.timers.delete(timer);
-      this.resume(state);
+      if (state.status === 'waiting' && lacksRoom(state)) this.resumeLater(state, ROOM_PERIOD_MS);
+      else this.resume(state);
     });
     this.timers.add(timer);
   }
@@ -541,6 +553,11 @@ class Round {
   end(): void {
     if (--this.pending === 0) this.onDone();
   }
+}
+
+/** The records of Kafka's own topics are few, and the work of groups rests on them. */
+function lacksRoom({ log, partition }: FetcherPartition): boolean {
+  return log.isShortOfSpace && !isInternalTopic(partition.topicPartition.topic);
 }
 
 function keyOf({ partition, index }: FetcherPartition): string {

@@ -191,6 +191,7 @@ export class BrokerServer {
       flushStartOffsetCheckpointMs: config.int('log.flush.start.offset.checkpoint.interval.ms'),
       highWatermarkCheckpointMs: config.long('replica.high.watermark.checkpoint.interval.ms'),
       retentionCheckMs: config.long('log.retention.check.interval.ms'),
+      minFreeBytes: config.long('log.dirs.min.free.bytes'),
       producerIdExpirationMs: config.int('producer.id.expiration.ms'),
       producerIdExpirationCheckMs: config.int('producer.id.expiration.check.interval.ms'),
       onLogDirFailure: (logDir, error, remaining) => this.onLogDirFailure(logDir, error, remaining),

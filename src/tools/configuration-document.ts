@@ -34,7 +34,7 @@ export function configurationDocument(): string {
     'warning. `listener.name.<listener>.<key>` is recognised; where the key has an effect it is refused, as this version has',
     'no values for a single listener.',
     '',
-    'Apache Kafka does not have `log.durability` and `broker.crash.detection.enable`.',
+    'Apache Kafka does not have `log.durability`, `log.dirs.min.free.bytes` and `broker.crash.detection.enable`.',
     '',
     '## Keys of the server',
     ...groups.flatMap(({ title, keys }) => ['', `### ${title}`, '', ...table(keys, brokerRow)]),

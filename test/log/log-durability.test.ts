@@ -77,8 +77,9 @@ describe('durability', () => {
   });
 
   for (const [name, fault, durability] of [
-    ['a full disk in the middle of a write', failing('write', 'ENOSPC', 30), 'page-cache'],
+    ['an I/O error in the middle of a write', failing('write', 'EIO', 30), 'page-cache'],
     ['an I/O error of a write', failing('write', 'EIO'), 'page-cache'],
+    ['a full disk when it syncs', failing('sync', 'ENOSPC'), 'fsync'],
     ['an I/O error of an fsync', failing('sync', 'EIO'), 'fsync'],
   ] as const) {
     it(`takes the log directory offline after ${name}, and acknowledges nothing that depends on it (S8)`, async () => {

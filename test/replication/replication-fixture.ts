@@ -114,6 +114,7 @@ export class TestBroker {
     this.logManager = new LogManager(runtime, silentLogger, {
       logDirs: ['/data'],
       defaultConfig: cluster.logConfig,
+      minFreeBytes: cluster.minFreeBytes,
       onLogDirFailure: dir => this.replicaManager.onLogDirFailure(dir),
     });
     await this.logManager.startup();
@@ -210,6 +211,8 @@ export class TestCluster {
   isLinked: (from: number, to: number) => boolean = () => true;
   readonly alterPartitionRequests: Infer<typeof AlterPartitionRequest>[] = [];
   fetches = 0;
+  /** `log.dirs.min.free.bytes` */
+  minFreeBytes = 0;
   /** Dynamic configuration of all brokers. */
   readonly rates = new Map<string, string>();
 

@@ -229,7 +229,8 @@ export class MountedDisk implements Disk {
   }
 
   spaceSync(path: string): { totalBytes: number; usableBytes: number } {
-    return this.use(path, false).spaceSync(path);
+    const { totalBytes, usableBytes } = this.use(path, false).spaceSync(path);
+    return { totalBytes, usableBytes: Math.min(usableBytes, this.disk.faults.bytesLeft) };
   }
 
   lockSync(path: string): DiskLock {

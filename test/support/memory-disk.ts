@@ -239,25 +239,36 @@ export class MemoryDisk implements Disk {
   /** Asked before each operation; a fault makes it throw. */
   fault: ((operation: DiskOperation, path: string, bytes: number) => Fault | undefined) | undefined;
   nowMs: () => number = () => 0;
+  /** Bytes that all files may have together; more is ENOSPC, in the middle of a write if it comes so. */
+  capacityBytes = Number.POSITIVE_INFINITY;
   /** How often each operation was done. */
-  readonly counts = new Map<DiskOperation | 'stat', number>();
+  readonly counts = new Map<DiskOperation | 'stat' | 'space', number>();
   openHandles = 0;
   maxOpenHandles = 0;
 
   private readonly root = new Directory();
   private locks = new Set<string>();
 
-  private count(operation: DiskOperation | 'stat'): void {
+  private count(operation: DiskOperation | 'stat' | 'space'): void {
     this.counts.set(operation, (this.counts.get(operation) ?? 0) + 1);
   }
 
   /** The fault of this operation, if it is one that the operation itself must act on; others are thrown. */
   check(operation: DiskOperation, path: string, bytes = 0): Fault | undefined {
     this.count(operation);
-    const fault = this.fault?.(operation, path, bytes);
+    const fault = this.fault?.(operation, path, bytes) ?? this.noRoom(operation, bytes);
     if (fault !== undefined && fault.writtenBytes === undefined && fault.dropPages !== true)
       throw diskError(fault.code, `${operation} ${path}`);
     return fault;
+  }
+
+  /** As if every write were of new bytes: those of a log are. */
+  private noRoom(operation: DiskOperation, bytes: number): Fault | undefined {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return undefined;
+    if (operation !== 'write' && operation !== 'replace') return undefined;
+    const left = Math.max(0, this.capacityBytes - this.usedBytes);
+    if (bytes <= left) return undefined;
+    return operation === 'write' ? { code: 'ENOSPC', writtenBytes: left } : { code: 'ENOSPC' };
   }
 
   private find(path: string): Entry | undefined {
@@ -384,7 +395,12 @@ export class MemoryDisk implements Disk {
   }
 
   spaceSync(_path: string): { totalBytes: number; usableBytes: number } {
-    return { totalBytes: 1_000_000_000, usableBytes: 500_000_000 };
+    this.count('space');
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) {
+      return { totalBytes: 1_000_000_000, usableBytes: 500_000_000 };
+    }
+    const usableBytes = Math.max(0, this.capacityBytes - this.usedBytes);
+    return { totalBytes: this.capacityBytes, usableBytes };
   }
 
   lockSync(path: string): DiskLock {

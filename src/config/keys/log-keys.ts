@@ -31,6 +31,16 @@ export const LOG_KEYS: readonly KeyDefinition[] = [
       'protect from the loss of a machine. fsync: when it is on disk; the writes of one moment share one fsync.',
     { check: oneOf('page-cache', 'fsync') },
   ),
+  long(
+    'log.dirs.min.free.bytes',
+    104857600,
+    'HIGH',
+    'Bytes that are kept free on the file system of each log directory. With less, records of producers are refused ' +
+      'there with KAFKA_STORAGE_ERROR, which they retry, and followers fetch none, while reads, deletes, retention, ' +
+      'offset commits and metadata go on; with a tenth more records are taken again. The default, 100 MiB, is ' +
+      'hours of those, and more than a busy broker writes between two looks. 0: nothing is kept free.',
+    { check: atLeast(0) },
+  ),
   int('log.segment.bytes', 1073741824, 'HIGH', 'Size in bytes of a segment file.', {
     check: atLeast(1048576),
   }),
