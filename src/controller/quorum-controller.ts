@@ -20,6 +20,7 @@ import type {
   ListPartitionReassignmentsRequest,
   ListPartitionReassignmentsResponse,
 } from '../protocol/messages/46-list-partition-reassignments.ts';
+import type { AlterClientQuotasRequest } from '../protocol/messages/49-alter-client-quotas.ts';
 import type {
   AlterPartitionRequest,
   AlterPartitionResponse,
@@ -40,6 +41,7 @@ import type { LeaderAndEpoch } from '../raft/raft-client.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { activationRecords } from './activation-records.ts';
 import { BrokerHeartbeatManager } from './broker-heartbeat-manager.ts';
+import { type AlterQuotasResult, ClientQuotaControlManager } from './client-quota-control-manager.ts';
 import { type BrokerHeartbeatReply, ClusterControlManager } from './cluster-control-manager.ts';
 import {
   changedConfigs,
@@ -93,6 +95,7 @@ export class QuorumController implements MetadataPublisher {
   private readonly elections: ElectionControlManager;
   private readonly reassignments: ReassignmentControlManager;
   private readonly features: FeatureControlManager;
+  private readonly clientQuotas = new ClientQuotaControlManager();
   private readonly producerIds = new ProducerIdControlManager();
   private readonly writer: ControllerLogWriter;
   private readonly tasks: ControllerTasks;
@@ -188,6 +191,12 @@ export class QuorumController implements MetadataPublisher {
 
   legacyAlterConfigs(request: AlterConfigsRequest): Promise<ResourceResult[]> {
     return this.alterConfigs('legacyAlterConfigs', image => this.configs.legacyAlterConfigs(image, request));
+  }
+
+  alterClientQuotas(request: AlterClientQuotasRequest): Promise<AlterQuotasResult[]> {
+    return this.writer.write('alterClientQuotas', undefined, ({ image }) =>
+      this.clientQuotas.alterClientQuotas(image, request),
+    );
   }
 
   /** The broker's epoch in this life of it. */

@@ -1,9 +1,9 @@
+import { addressBytes } from '../base/ip-address.ts';
 import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
 import { EnvelopeRequest, EnvelopeResponse } from '../protocol/messages/58-envelope.ts';
 import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
 import type { ControllerServices } from './controller-services.ts';
 import type { Handler, RequestContext } from './handler.ts';
-import { addressBytes } from './ip-address.ts';
 import { serializePrincipal } from './kafka-principal.ts';
 import { decodeResponse } from './request-codec.ts';
 

@@ -12,6 +12,7 @@ import { type StartedTarget, startTarget, targetName } from '../support/broker-t
 import { ALLOWED_DIFFERENCES } from './allowed-differences.ts';
 import { dataCases } from './cases/data-cases.ts';
 import { groupCases } from './cases/group-cases.ts';
+import { quotaCases } from './cases/quota-cases.ts';
 import { topicCases } from './cases/topic-cases.ts';
 import { advertisedVersions, type DifferentialCase, Session } from './session.ts';
 import { NoAnswer, WireClient } from './wire-client.ts';
@@ -133,7 +134,7 @@ function apiName(spec: DifferentialCase): string {
   return spec.api.name.replace(/Request$/, '');
 }
 
-const cases = [...dataCases, ...topicCases, ...groupCases];
+const cases = [...dataCases, ...topicCases, ...groupCases, ...quotaCases];
 
 describe.each(cases.map((spec, index) => ({ spec, index, title: `${apiName(spec)}: ${spec.name}` })))(
   '$title',

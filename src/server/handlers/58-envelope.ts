@@ -1,10 +1,10 @@
 import { MalformedError } from '../../base/byte-reader.ts';
+import { addressText } from '../../base/ip-address.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import { EnvelopeRequest, EnvelopeResponse } from '../../protocol/messages/58-envelope.ts';
 import type { ControllerServices } from '../controller-services.ts';
 import { defineControllerHandler, type Handler, type RequestContext } from '../handler.ts';
 import type { HandlerTable } from '../handler-table.ts';
-import { addressText } from '../ip-address.ts';
 import { deserializePrincipal } from '../kafka-principal.ts';
 import {
   apiKeyOf,

@@ -32,6 +32,8 @@ import { incrementalAlterConfigs } from './44-incremental-alter-configs.ts';
 import { alterPartitionReassignments } from './45-alter-partition-reassignments.ts';
 import { listPartitionReassignments } from './46-list-partition-reassignments.ts';
 import { offsetDelete } from './47-offset-delete.ts';
+import { describeClientQuotas } from './48-describe-client-quotas.ts';
+import { alterClientQuotas } from './49-alter-client-quotas.ts';
 import { vote } from './52-vote.ts';
 import { beginQuorumEpoch } from './53-begin-quorum-epoch.ts';
 import { endQuorumEpoch } from './54-end-quorum-epoch.ts';
@@ -64,6 +66,7 @@ const forwardable: readonly Handler<ControllerServices>[] = [
   incrementalAlterConfigs,
   alterPartitionReassignments,
   listPartitionReassignments,
+  alterClientQuotas,
   describeQuorum,
   updateFeatures,
   unregisterBroker,
@@ -95,6 +98,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   describeLogDirs,
   deleteGroups,
   offsetDelete,
+  describeClientQuotas,
   describeCluster,
   listConfigResources,
   describeTopicPartitions,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressBytes, addressText } from '../../src/server/ip-address.ts';
+import { addressBytes, addressText } from '../../src/base/ip-address.ts';
 
 describe('IP addresses', () => {
   test.each([

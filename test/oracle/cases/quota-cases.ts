@@ -1,0 +1,210 @@
+import {
+  DescribeClientQuotasRequest,
+  DescribeClientQuotasResponse,
+} from '../../../src/protocol/messages/48-describe-client-quotas.ts';
+import {
+  AlterClientQuotasRequest,
+  AlterClientQuotasResponse,
+} from '../../../src/protocol/messages/49-alter-client-quotas.ts';
+import type { DifferentialCase, Session } from '../session.ts';
+
+type Part = readonly [entityType: string, entityName: string | null];
+/** A key with its value; null removes it. */
+type Op = readonly [key: string, value: number | null];
+type Component = readonly [entityType: string, matchType: number, match: string | null];
+
+const EXACT = 0;
+const DEFAULT = 1;
+const SPECIFIED = 2;
+/** No client of these tests comes near it. */
+const PLENTY = 1_000_000_000;
+
+function alter(
+  session: Session,
+  step: string,
+  entries: readonly (readonly [readonly Part[], readonly Op[]])[],
+  validateOnly = false,
+) {
+  return session.send(step, AlterClientQuotasRequest, AlterClientQuotasResponse, {
+    entries: entries.map(([entity, ops]) => ({
+      entity: entity.map(([entityType, entityName]) => ({ entityType, entityName })),
+      ops: ops.map(([key, value]) => ({ key, value: value ?? 0, remove: value === null })),
+    })),
+    validateOnly,
+  });
+}
+
+async function describe(session: Session, step: string, strict: boolean, ...components: Component[]) {
+  // A controller answers before the broker has read what it wrote.
+  await new Promise(resolve => setTimeout(resolve, 200));
+  return session.send(step, DescribeClientQuotasRequest, DescribeClientQuotasResponse, {
+    components: components.map(([entityType, matchType, match]) => ({ entityType, matchType, match })),
+    strict,
+  });
+}
+
+export const quotaCases: readonly DifferentialCase[] = [
+  {
+    api: AlterClientQuotasRequest,
+    name: 'quotas are set, changed and removed',
+    async run(session) {
+      const user: Part = ['user', session.name('u')];
+      const clientId: Part = ['client-id', session.name('c')];
+      await alter(session, 'set', [
+        [
+          [user],
+          [
+            ['producer_byte_rate', PLENTY],
+            ['consumer_byte_rate', PLENTY],
+          ],
+        ],
+        [[user, clientId], [['request_percentage', 1234.5]]],
+        [[user, ['client-id', null]], [['controller_mutation_rate', 0.5]]],
+        [[['ip', '10.9.8.7']], [['connection_creation_rate', 5]]],
+      ]);
+      await describe(session, 'with the user', false, ['user', EXACT, user[1]]);
+      await alter(session, 'change', [
+        [
+          [user],
+          [
+            ['producer_byte_rate', PLENTY + 1],
+            ['consumer_byte_rate', null],
+          ],
+        ],
+      ]);
+      await alter(session, 'only a check', [[[user], [['producer_byte_rate', 1]]]], true);
+      await describe(session, 'changed', true, ['user', EXACT, user[1]]);
+      await describe(session, 'the address', true, ['ip', EXACT, '10.9.8.7']);
+      await alter(session, 'remove', [
+        [[user], [['producer_byte_rate', null]]],
+        [[clientId, user], [['request_percentage', null]]],
+        [[user, ['client-id', null]], [['controller_mutation_rate', null]]],
+        [[['ip', '10.9.8.7']], [['connection_creation_rate', null]]],
+      ]);
+      await describe(session, 'removed', false, ['user', EXACT, user[1]]);
+      await describe(session, 'no address', true, ['ip', SPECIFIED, null]);
+    },
+  },
+  {
+    api: AlterClientQuotasRequest,
+    name: 'defaults',
+    async run(session) {
+      const entries: (readonly [readonly Part[], readonly Op[]])[] = [
+        [[['user', null]], [['producer_byte_rate', PLENTY]]],
+        [[['client-id', null]], [['producer_byte_rate', PLENTY]]],
+        [
+          [
+            ['user', null],
+            ['client-id', null],
+          ],
+          [['producer_byte_rate', PLENTY]],
+        ],
+        [[['ip', null]], [['connection_creation_rate', 1_000_000]]],
+      ];
+      await alter(session, 'set', entries);
+      await describe(session, 'default user', true, ['user', DEFAULT, null]);
+      await describe(session, 'default client id', true, ['client-id', DEFAULT, null]);
+      await describe(session, 'both', true, ['client-id', DEFAULT, null], ['user', DEFAULT, null]);
+      await describe(session, 'default address', true, ['ip', DEFAULT, null]);
+      await alter(
+        session,
+        'remove',
+        entries.map(([entity, ops]) => [entity, ops.map(([key]) => [key, null] as const)]),
+      );
+      await describe(session, 'nothing is left', false);
+    },
+  },
+  {
+    api: AlterClientQuotasRequest,
+    name: 'entities, keys and values that are refused',
+    async run(session) {
+      const user: Part = ['user', session.name('u')];
+      const bytes: Op = ['producer_byte_rate', 10];
+      await alter(session, 'empty entity', [[[], [bytes]]]);
+      await alter(session, 'unknown type', [[[['group', 'g']], [bytes]]]);
+      await alter(session, 'empty type', [[[['', 'g']], [bytes]]]);
+      await alter(session, 'empty name', [[[['user', '']], [bytes]]]);
+      await alter(session, 'address and user', [
+        [[['ip', '10.0.0.1'], user], [['connection_creation_rate', 1]]],
+      ]);
+      await alter(session, 'no address', [
+        [[['ip', 'no host of that name']], [['connection_creation_rate', 1]]],
+      ]);
+      await alter(session, 'key of addresses', [[[user], [['connection_creation_rate', 1]]]]);
+      await alter(session, 'key of users', [[[['ip', '10.0.0.1']], [bytes]]]);
+      await alter(session, 'unknown key', [[[user], [['nope', 1]]]]);
+      await alter(session, 'unknown key removed', [[[user], [['nope', null]]]]);
+      for (const value of [0, -1, 1.5, 1e300, Number.POSITIVE_INFINITY]) {
+        await alter(session, `bytes ${value}`, [[[user], [['producer_byte_rate', value]]]]);
+      }
+      for (const value of [0, -1, 2 ** 31, 1.5]) {
+        await alter(session, `connections ${value}`, [
+          [[['ip', '10.0.0.1']], [['connection_creation_rate', value]]],
+        ]);
+      }
+      for (const value of [0, -0.5]) {
+        await alter(session, `percent ${value}`, [[[user], [['request_percentage', value]]]]);
+      }
+      await alter(session, 'a key twice', [[[user], [bytes, ['producer_byte_rate', 11]]]]);
+      await alter(session, 'one bad value', [[[user], [bytes, ['consumer_byte_rate', -1]]]]);
+      await describe(session, 'nothing was set', false, ['user', EXACT, user[1]]);
+      await alter(session, 'good and bad', [
+        [[user], [bytes]],
+        [[['user', '']], [bytes]],
+      ]);
+      await describe(session, 'the good one', false, ['user', EXACT, user[1]]);
+      await alter(session, 'an entity twice', [
+        [[user], [['producer_byte_rate', 20]]],
+        [[user], [['producer_byte_rate', 30]]],
+      ]);
+      await describe(session, 'the first of two', false, ['user', EXACT, user[1]]);
+      await alter(session, 'a type twice', [
+        [[['user', session.name('x')], user], [['producer_byte_rate', 40]]],
+      ]);
+      await describe(session, 'the last name', false, ['user', EXACT, user[1]]);
+      await alter(session, 'remove', [[[user], [['producer_byte_rate', null]]]]);
+      await alter(session, 'nothing', []);
+      await alter(session, 'no change', [[[user], []]]);
+    },
+  },
+  {
+    api: DescribeClientQuotasRequest,
+    name: 'filters, good and bad',
+    async run(session) {
+      const user: Part = ['user', session.name('u')];
+      const clientId: Part = ['client-id', session.name('c')];
+      const ops: readonly Op[] = [['producer_byte_rate', PLENTY]];
+      await alter(session, 'set', [
+        [[user], ops],
+        [[clientId], ops],
+        [[user, clientId], ops],
+        [[user, ['client-id', null]], ops],
+      ]);
+      await describe(session, 'loose', false, ['user', EXACT, user[1]]);
+      await describe(session, 'strict', true, ['user', EXACT, user[1]]);
+      await describe(session, 'two names', true, ['user', EXACT, user[1]], ['client-id', EXACT, clientId[1]]);
+      await describe(session, 'a default', true, ['user', EXACT, user[1]], ['client-id', DEFAULT, null]);
+      await describe(session, 'any', true, ['user', EXACT, user[1]], ['client-id', SPECIFIED, null]);
+      await describe(session, 'client ids', false, ['client-id', EXACT, clientId[1]]);
+      await describe(session, 'everything', false);
+      await describe(session, 'strictly nothing', true);
+      await describe(session, 'nobody', false, ['user', EXACT, '']);
+      await describe(session, 'empty type', false, ['', EXACT, 'a']);
+      await describe(session, 'unknown type', false, ['group', EXACT, 'a']);
+      await describe(session, 'type twice', false, ['user', EXACT, 'a'], ['user', SPECIFIED, null]);
+      await describe(session, 'name missing', false, ['user', EXACT, null]);
+      await describe(session, 'default with a name', false, ['user', DEFAULT, 'a']);
+      await describe(session, 'any with a name', false, ['user', SPECIFIED, 'a']);
+      await describe(session, 'unknown match', false, ['user', 7, null]);
+      await describe(session, 'address and user', false, ['ip', DEFAULT, null], ['user', DEFAULT, null]);
+      await alter(
+        session,
+        'remove',
+        [[user], [clientId], [user, clientId], [user, ['client-id', null] as const]].map(entity => [
+          entity,
+          [['producer_byte_rate', null]],
+        ]),
+      );
+    },
+  },
+];
