@@ -97,19 +97,23 @@ export class ReplicaManager {
       checkIsrLater: partition => this.checkIsrLater(partition),
       replicaLagTimeMaxMs: () => config().long('replica.lag.time.max.ms'),
     };
+    const window = {
+      samples: config().int('replication.quota.window.num'),
+      sampleMs: config().int('replication.quota.window.size.seconds') * 1_000,
+    };
     this.reader = new FetchReader(runtime.clock, logger, {
       brokerId,
       partition: topicPartition => this.partitionOrThrow(topicPartition),
       cluster: () => metadata().cluster,
       selectsByRack: () => this.selectsByRack,
-      leaderQuota: new ReplicationQuota(runtime.clock, () => throttledRate(options, 'leader')),
+      leaderQuota: new ReplicationQuota(runtime.clock, window, () => throttledRate(options, 'leader')),
     });
     this.fetchers = new ReplicaFetcherManager(runtime, logger, {
       brokerId,
       brokerEpoch,
       config,
       leaderEndPoint: options.leaderEndPoint,
-      quota: new ReplicationQuota(runtime.clock, () => throttledRate(options, 'follower')),
+      quota: new ReplicationQuota(runtime.clock, window, () => throttledRate(options, 'follower')),
       persistLogStartOffsets: logDirs => logManager.checkpointStartOffsets(logDirs),
     });
   }

@@ -1,3 +1,4 @@
+import { type RateWindow, SampledRate } from '../base/sampled-rate.ts';
 import type { TopicPartition } from '../log/topic-partition.ts';
 import type { Clock } from '../runtime/runtime.ts';
 
@@ -11,48 +12,40 @@ export function isThrottledReplica(
   return throttledReplicas.includes('*') || throttledReplicas.includes(`${partition}:${brokerId}`);
 }
 
-/** A rate is held over this time: what was not used of it before is lost, ms. */
-const WINDOW_MS = 1_000;
-
 /**
- * A limit in bytes a second for the replication of throttled replicas (KIP-73). What is read goes over the limit by one
- * answer at most; then nothing is read until the debt is paid.
+ * A limit in bytes a second for the replication of throttled replicas (KIP-73), over
+ * `replication.quota.window.num` samples of `replication.quota.window.size.seconds`. What is read goes over the limit
+ * by one answer at most; then nothing is read until the rate has come down.
  */
 export class ReplicationQuota {
   private readonly clock: Clock;
+  private readonly window: RateWindow;
   private readonly bytesPerSecond: () => number;
-  /** Bytes that may be used; below 0 is a debt. */
-  private credit = 0;
-  private updatedMs = Number.NEGATIVE_INFINITY;
+  private readonly rate: SampledRate;
 
   /** `bytesPerSecond` is asked each time, since operators change it while they wait. */
-  constructor(clock: Clock, bytesPerSecond: () => number) {
+  constructor(clock: Clock, window: RateWindow, bytesPerSecond: () => number) {
     this.clock = clock;
+    this.window = window;
     this.bytesPerSecond = bytesPerSecond;
+    this.rate = new SampledRate(window, 'elapsed');
   }
 
   isExceeded(): boolean {
-    const rate = this.bytesPerSecond();
-    if (rate >= Number.MAX_SAFE_INTEGER) return false;
-    this.refill(rate);
-    return this.credit <= 0;
+    const bound = this.bytesPerSecond();
+    return bound < Number.MAX_SAFE_INTEGER && this.rate.measure(this.clock.monotonicMs()) > bound;
   }
 
   /** Until {@link isExceeded} is false again, ms; 0 if it is. */
   delayMs(): number {
-    if (!this.isExceeded()) return 0;
-    const rate = Math.max(1, this.bytesPerSecond());
-    return Math.max(1, Math.ceil(((1 - this.credit) * 1_000) / rate));
+    const bound = this.bytesPerSecond();
+    if (bound >= Number.MAX_SAFE_INTEGER) return 0;
+    const delayMs = this.rate.throttleMs(bound, this.clock.monotonicMs());
+    // By then every sample is forgotten, also where nothing is let through.
+    return Math.min(delayMs, this.window.samples * this.window.sampleMs);
   }
 
   record(bytes: number): void {
-    this.credit -= bytes;
-  }
-
-  private refill(rate: number): void {
-    const nowMs = this.clock.monotonicMs();
-    const passedMs = Math.min(nowMs - this.updatedMs, WINDOW_MS);
-    this.updatedMs = nowMs;
-    this.credit = Math.min(this.credit + (rate * passedMs) / 1_000, (rate * WINDOW_MS) / 1_000);
+    this.rate.record(bytes, this.clock.monotonicMs());
   }
 }

@@ -9,7 +9,7 @@ import {
   refused,
   string,
 } from '../key-definition.ts';
-import { METRICS, NO_QUOTAS, ONE_BUCKET, REFUSED_QUOTAS } from './statuses.ts';
+import { METRICS, NO_QUOTAS, REFUSED_QUOTAS } from './statuses.ts';
 
 /** Quotas, metrics, and where values come from. */
 export const OPERATION_KEYS: readonly KeyDefinition[] = [
@@ -30,11 +30,9 @@ export const OPERATION_KEYS: readonly KeyDefinition[] = [
   }),
   int('replication.quota.window.num', 11, 'LOW', 'Samples kept for quotas of replication.', {
     check: atLeast(1),
-    ...ONE_BUCKET,
   }),
   int('replication.quota.window.size.seconds', 1, 'LOW', 'Length in seconds of each of these samples.', {
     check: atLeast(1),
-    ...ONE_BUCKET,
   }),
   int('controller.quota.window.num', 11, 'LOW', 'Samples kept for quotas of changes to topics.', {
     check: atLeast(1),

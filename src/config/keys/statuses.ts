@@ -13,9 +13,6 @@ export const NO_GROWTH: Status = {
 export const SYSTEM_BUFFERS: Status = {
   status: noEffect('the operating system sizes the buffers of sockets'),
 };
-export const ONE_BUCKET: Status = {
-  status: noEffect('the rate of replication is limited by one bucket that holds a second'),
-};
 export const INTERNAL: Status = {
   status: noEffect("it tunes the inner workings of Apache Kafka's own implementation"),
 };
