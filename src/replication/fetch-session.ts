@@ -81,6 +81,8 @@ export interface FetchContext {
   abandon(): void;
   /** Notes what is answered, of all that was due and read. */
   finish(reads: readonly TargetRead[]): { sessionId: number; included: readonly TargetRead[] };
+  /** The answer is an empty one instead: what was read stays due. Gives the id of the session, if there is one. */
+  withhold(): number;
 }
 
 function keyOf(
@@ -206,6 +208,10 @@ class FetchSession implements FetchTargetOwner, FetchSource, FetchContext {
     }
     return { sessionId: this.id, included };
   }
+
+  withhold(): number {
+    return this.id;
+  }
 }
 
 /** A fetch that names all that it wants, and may begin a session. */
@@ -252,6 +258,12 @@ class FullFetch implements FetchTargetOwner, FetchContext {
     const sessionId = this.onFinish(this.targets);
     this.abandon();
     return { sessionId, included: reads };
+  }
+
+  /** As in Kafka, no session begins: the client asks for one again with its next full fetch. */
+  withhold(): number {
+    this.abandon();
+    return NO_SESSION;
   }
 }
 
@@ -359,6 +371,7 @@ function refused(errorCode: number): FetchContext {
     listen() {},
     abandon() {},
     finish: () => ({ sessionId: NO_SESSION, included: [] }),
+    withhold: () => NO_SESSION,
   };
 }
 

@@ -29,6 +29,7 @@ import { listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
 import { ReplicaPartitionWriter } from './partition-writer.ts';
 import { type RequestInterceptor, RequestRouter } from './request-router.ts';
+import { QuotaManagers } from './quotas/quota-managers.ts';
 import type { NodeIdentity, SharedServer } from './shared-server.ts';
 import { SocketServer } from './socket-server.ts';
 
@@ -129,7 +130,10 @@ export class BrokerServer {
     if (this.stopping) return;
     // The controller of this node, if it has one, answers when an image is published: after these have acted on it.
     shared.loader.addPublisher(lifecycle, controllerServer?.lastPublisher);
-    await lifecycle.start(() => shared.loader.addPublisher(publisher, lifecycle));
+    await lifecycle.start(() => {
+      shared.loader.addPublisher(services.quotas, lifecycle);
+      shared.loader.addPublisher(publisher, lifecycle);
+    });
     if (this.stopping) return;
     services.replicaManager.startup();
     socketServer.serve();
@@ -254,6 +258,7 @@ export class BrokerServer {
       this.limitedLogger,
     );
     const handlers = new HandlerTable(brokerHandlers);
+    const quotas = new QuotaManagers(runtime.clock, logger, staticConfig);
     const services: BrokerServices = {
       runtime,
       logger,
@@ -267,6 +272,7 @@ export class BrokerServer {
       metadata,
       kraftVersion: () => shared.kraftVersion.level,
       quorum,
+      quotas,
       controllerChannel,
       forwarding: new ForwardingManager(forwardingChannel, controllerServer?.services, {
         defaultTimeoutMs: requestTimeoutMs,

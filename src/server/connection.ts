@@ -1,6 +1,6 @@
 import type { LimitedLogger } from '../base/logger.ts';
 import { FrameDecoder, FrameError } from '../protocol/frame-decoder.ts';
-import type { Runtime, Socket } from '../runtime/runtime.ts';
+import type { Runtime, Socket, Timer } from '../runtime/runtime.ts';
 import type { Outcome, Peer, RequestRouter, RoutedContext, RoutedRequest } from './request-router.ts';
 import { UnanswerableRequestError } from './request-codec.ts';
 
@@ -64,6 +64,9 @@ interface Exchange {
  * leave in the same order. All answers that are ready at one moment leave in one write. A connection starts nothing
  * new while it has too many requests or bytes in flight, or while its peer does not read what was answered; it then
  * stops reading, so that what it holds stays bounded.
+ *
+ * A client that has used more than its quota allows is answered at once, and told for how long it is throttled. The
+ * connection is then muted for that time: it reads nothing and starts nothing, which costs other connections nothing.
  */
 export class Connection implements Peer {
   readonly principal = 'User:ANONYMOUS';
@@ -92,6 +95,9 @@ export class Connection implements Peer {
   private pumpScheduled = false;
   private flushScheduled = false;
   private endSent = false;
+  /** Until when nothing is started, monotonic, ms; {@link muteTimer} ends it. */
+  private mutedUntilMs = 0;
+  private muteTimer: Timer | undefined;
 
   /** Monotonic, ms. */
   private lastActiveMs: number;
@@ -152,7 +158,7 @@ export class Connection implements Peer {
       this.drop('a frame was not completed in time', { receivedBytes: partialBytes });
       return;
     }
-    const waiting = this.exchanges.length > 0 && bufferedBytes === 0;
+    const waiting = this.muteTimer !== undefined || (this.exchanges.length > 0 && bufferedBytes === 0);
     const { maxIdleMs } = this.owner.options;
     if (!waiting && maxIdleMs >= 0 && nowMs - this.lastActiveMs > maxIdleMs) this.destroy();
   }
@@ -175,6 +181,7 @@ export class Connection implements Peer {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.parked = undefined;
+    this.muteTimer?.cancel();
     const unanswered = this.exchanges.splice(0);
     this.owner.onClosed(this);
     for (const { outcome, context } of unanswered) if (outcome === undefined) context.closed();
@@ -214,6 +221,7 @@ export class Connection implements Peer {
   private hasRoom(): boolean {
     return (
       this.serving &&
+      this.muteTimer === undefined &&
       this.exchanges.length < IN_FLIGHT_MAX &&
       this.inFlightBytes < IN_FLIGHT_BYTES_MAX &&
       this.readyBytes + this.socket.bufferedBytes <= UNSENT_BYTES_MAX
@@ -273,9 +281,29 @@ export class Connection implements Peer {
   private complete(exchange: Exchange, outcome: Outcome): void {
     if (this.state === 'closed') return;
     exchange.outcome = outcome;
+    const { throttleMs } = exchange.context;
+    if (throttleMs > 0) this.mute(throttleMs);
     if (typeof outcome !== 'string') {
       for (const chunk of outcome) this.readyBytes += chunk.length;
     }
+  }
+
+  private mute(forMs: number): void {
+    this.mutedUntilMs = Math.max(this.mutedUntilMs, this.runtime.clock.monotonicMs() + forMs);
+    if (this.muteTimer === undefined) this.unmuteLater(forMs);
+  }
+
+  private unmuteLater(delayMs: number): void {
+    this.muteTimer = this.runtime.timers.after(delayMs, () => {
+      const nowMs = this.runtime.clock.monotonicMs();
+      if (nowMs < this.mutedUntilMs) {
+        this.unmuteLater(this.mutedUntilMs - nowMs);
+        return;
+      }
+      this.muteTimer = undefined;
+      this.lastActiveMs = nowMs;
+      this.pump();
+    });
   }
 
   /** What completes in one go of the microtask queue is written together. */

@@ -12,6 +12,7 @@ import { HandlerTable } from './handler-table.ts';
 import { controllerHandlers } from './handlers/index.ts';
 import { listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
+import { QuotaManagers } from './quotas/quota-managers.ts';
 import { type RequestInterceptor, RequestRouter } from './request-router.ts';
 import type { SharedServer } from './shared-server.ts';
 import { SocketServer } from './socket-server.ts';
@@ -71,6 +72,7 @@ export class ControllerServer {
     });
     this.controller = controller;
     const handlers = new HandlerTable(controllerHandlers);
+    const quotas = new QuotaManagers(runtime.clock, logger, config);
     this.services = {
       runtime,
       logger,
@@ -83,6 +85,7 @@ export class ControllerServer {
       metadata: () => loader.image(),
       kraftVersion: () => shared.kraftVersion.level,
       quorum: shared.quorum,
+      quotas,
       controller,
       raft: network,
     };
@@ -91,6 +94,7 @@ export class ControllerServer {
     this.socketServer = new SocketServer(runtime, logger, listenerLimits(runtime, config));
     // It answers when an image is published, and so comes after all others of this node.
     loader.addPublisher(controller);
+    loader.addPublisher(quotas, controller);
   }
 
   /** The publisher that answers requests when metadata is published: others of the node are told before it. */

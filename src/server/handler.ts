@@ -52,6 +52,11 @@ export interface RequestContext {
    * request.
    */
   onClose(callback: () => void): void;
+  /**
+   * Mutes the connection for `forMs` from when the request is done: the client has used more than its quota allows. An
+   * answer with a throttle time does so by itself.
+   */
+  throttle(forMs: number): void;
 }
 
 /** The body of an answer, or `undefined` for a request that wants none (Produce with acks=0). */

@@ -5,6 +5,7 @@ import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { ServedApi } from './handler.ts';
 import type { QuorumAccess } from './quorum-access.ts';
+import type { QuotaManagers } from './quotas/quota-managers.ts';
 
 /** What handlers of brokers and of controllers both work with. */
 export interface NodeServices {
@@ -22,4 +23,6 @@ export interface NodeServices {
   /** The level of the feature `kraft.version`, which the image does not have. */
   kraftVersion(): number;
   readonly quorum: QuorumAccess;
+  /** What clients may use, and what they do use. */
+  readonly quotas: QuotaManagers;
 }

@@ -108,6 +108,8 @@ export class RequestRouter<Services = unknown> {
 
   private encoded({ handler, context }: RoutedRequest, answer: unknown): Outcome {
     if (answer === undefined) return 'none';
+    const { throttleTimeMs } = answer as { readonly throttleTimeMs?: number };
+    if (throttleTimeMs !== undefined && throttleTimeMs > 0) context.throttle(throttleTimeMs);
     try {
       return encodeResponse(handler, context.apiVersion, context.correlationId, answer);
     } catch (error) {
@@ -189,6 +191,7 @@ export class RoutedContext implements RequestContext {
   readonly receivedMs: number;
   readonly frame: Buffer;
   private closeCallback: (() => void) | undefined;
+  private throttledForMs = 0;
 
   constructor(
     apiKey: number,
@@ -215,6 +218,15 @@ export class RoutedContext implements RequestContext {
 
   onClose(callback: () => void): void {
     this.closeCallback = callback;
+  }
+
+  /** For how long the connection is to be muted once the request is done, ms. */
+  get throttleMs(): number {
+    return this.throttledForMs;
+  }
+
+  throttle(forMs: number): void {
+    this.throttledForMs = Math.max(this.throttledForMs, forMs);
   }
 
   /** The connection has closed before the request was answered. */

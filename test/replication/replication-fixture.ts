@@ -31,6 +31,7 @@ import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { BrokerServices } from '../../src/server/broker-services.ts';
 import type { RequestContext } from '../../src/server/handler.ts';
 import { fetchHandler } from '../../src/server/handlers/01-fetch.ts';
+import { QuotaManagers } from '../../src/server/quotas/quota-managers.ts';
 import { listOffsetsHandler } from '../../src/server/handlers/02-list-offsets.ts';
 import { LOG_CONFIG } from '../log/log-fixture.ts';
 import { brokerConfig } from '../support/broker-config.ts';
@@ -93,6 +94,8 @@ export class TestBroker {
   /** The metadata that has reached it. */
   image: MetadataImage = MetadataImage.EMPTY;
   isUp = false;
+  /** Of its clients; empty until a test sets some. */
+  quotas!: QuotaManagers;
   logManager!: LogManager;
   replicaManager!: ReplicaManager;
   private readonly cluster: TestCluster;
@@ -111,6 +114,7 @@ export class TestBroker {
     this.life++;
     const life = this.life;
     const runtime: Runtime = { ...cluster.clock, disk: this.disk };
+    this.quotas = new QuotaManagers(cluster.clock.clock, silentLogger, cluster.config);
     this.logManager = new LogManager(runtime, silentLogger, {
       logDirs: ['/data'],
       defaultConfig: cluster.logConfig,
@@ -168,7 +172,12 @@ export class TestBroker {
     version = FETCH_VERSION,
     onClose?: (close: () => void) => void,
   ) {
-    const context = { apiVersion: version, onClose: onClose ?? (() => {}) } as unknown as RequestContext;
+    const context = {
+      apiVersion: version,
+      principal: 'User:ANONYMOUS',
+      clientId: 'consumer',
+      onClose: onClose ?? (() => {}),
+    } as unknown as RequestContext;
     const request = overTheWire(FetchRequest, version, body);
     const answer = await fetchHandler.handle(context, request, this.services);
     return answer === undefined
@@ -188,6 +197,7 @@ export class TestBroker {
     return {
       config: cluster.config,
       metadata: () => this.image,
+      quotas: this.quotas,
       replicaManager,
     } as unknown as BrokerServices;
   }

@@ -15,7 +15,7 @@ import { correlationIds, FakeSocket, framed, requestFrame, responseBody } from '
 
 interface Waiting {
   readonly context: RequestContext;
-  resolve(answer: { errorCode?: number } | undefined): void;
+  resolve(answer: { errorCode?: number; throttleTimeMs?: number } | undefined): void;
   reject(error: unknown): void;
 }
 
@@ -29,7 +29,7 @@ let fetches: Waiting[];
 let closed: boolean;
 /** What the handlers of this test do. */
 let onApiVersions: () => { errorCode: number };
-let onProduce: () => Promise<undefined> | undefined;
+let onProduce: (context: RequestContext) => Promise<undefined> | undefined;
 
 const heartbeat = defineHandler({
   request: HeartbeatRequest,
@@ -54,7 +54,7 @@ const produce = defineHandler({
   request: ProduceRequest,
   response: ProduceResponse,
   authorize: [],
-  handle: () => onProduce(),
+  handle: context => onProduce(context),
 });
 
 const LOCAL = { host: '10.0.0.200', port: 9092 };
@@ -267,6 +267,75 @@ describe('the bounds of a connection', () => {
     runtime.nowMs += 61_000;
     connection.checkDeadlines(runtime.nowMs);
     expect(socket.destroyed).toBe(true);
+  });
+});
+
+describe('a throttled connection', () => {
+  const throttle = async (which: number, throttleTimeMs: number): Promise<void> => {
+    waiting[which]!.resolve({ throttleTimeMs });
+    await settle();
+  };
+
+  test('is answered at once, and neither read nor served for the throttle time', async () => {
+    socket.receive(beat(1));
+    await throttle(0, 5_000);
+    expect(responseBody(HeartbeatResponse, 4, socket.writes[0]!).throttleTimeMs).toBe(5_000);
+    expect(socket.paused).toBe(true);
+    // It was on its way before the connection was muted.
+    socket.receive(beat(2));
+    runtime.advance(4_999);
+    expect(waiting).toHaveLength(1);
+    runtime.advance(1);
+    expect(waiting).toHaveLength(2);
+    expect(socket.paused).toBe(false);
+  });
+
+  test('still answers what had started, and waits for the longest of its throttle times', async () => {
+    socket.receive(beat(1), beat(2), beat(3));
+    await throttle(0, 3_000);
+    runtime.advance(1_000);
+    await throttle(1, 500);
+    await throttle(2, 4_000);
+    expect(socket.writes.flatMap(correlationIds)).toEqual([1, 2, 3]);
+    socket.receive(beat(4));
+    runtime.advance(3_999);
+    expect(waiting).toHaveLength(3);
+    runtime.advance(1);
+    expect(waiting).toHaveLength(4);
+  });
+
+  test('is not idle', async () => {
+    socket.receive(beat(1));
+    await throttle(0, 200_000);
+    runtime.advance(199_999);
+    connection.checkDeadlines(runtime.nowMs);
+    expect(socket.destroyed).toBe(false);
+    runtime.advance(1);
+    connection.checkDeadlines(runtime.nowMs);
+    expect(socket.destroyed).toBe(false);
+    runtime.advance(60_001);
+    connection.checkDeadlines(runtime.nowMs);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test('goes away when it is closed', async () => {
+    socket.receive(beat(1));
+    await throttle(0, 5_000);
+    expect(runtime.pendingTimers).toBe(1);
+    socket.destroy();
+    expect(runtime.pendingTimers).toBe(0);
+  });
+
+  test('is muted after a request without an answer too', () => {
+    onProduce = context => {
+      context.throttle(700);
+      return undefined;
+    };
+    const frame = requestFrame(ProduceRequest, 3, { acks: 0, timeoutMs: 1, topicData: [] }, 1);
+    socket.receive(Buffer.concat([frame, beat(2)]));
+    expect(waiting).toHaveLength(0);
+    runtime.advance(700);
+    expect(waiting).toHaveLength(1);
   });
 });
 

@@ -22,11 +22,9 @@ export const OPERATION_KEYS: readonly KeyDefinition[] = [
   ),
   int('quota.window.num', 11, 'LOW', 'Samples kept for quotas of clients.', {
     check: atLeast(1),
-    ...NO_QUOTAS,
   }),
   int('quota.window.size.seconds', 1, 'LOW', 'Length in seconds of each of these samples.', {
     check: atLeast(1),
-    ...NO_QUOTAS,
   }),
   int('replication.quota.window.num', 11, 'LOW', 'Samples kept for quotas of replication.', {
     check: atLeast(1),

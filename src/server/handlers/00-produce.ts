@@ -29,7 +29,13 @@ export const produceHandler = defineHandler({
     const entries = entriesOf(context.apiVersion, request, broker);
     return new Promise((resolve, reject) => {
       broker.replicaManager.appendRecords(entries, acks, request.timeoutMs, { origin: 'client' }, results => {
-        if (acks !== 0) resolve(answer(context.apiVersion, request, results, broker));
+        const { produce } = broker.quotas;
+        const throttleTimeMs = produce.isEnabled
+          ? produce.recordAndGetThrottleMs(context, context.frame.length)
+          : 0;
+        // Without an answer nobody can be told, but the connection is muted all the same.
+        if (throttleTimeMs > 0) context.throttle(throttleTimeMs);
+        if (acks !== 0) resolve(answer(context.apiVersion, request, results, broker, throttleTimeMs));
         else if (results.every(result => result.errorCode === Errors.NONE)) resolve(undefined);
         else reject(firstError(results));
       });
@@ -96,9 +102,11 @@ function answer(
   request: ProduceRequest,
   results: readonly PartitionAppendResult[],
   broker: BrokerServices,
+  throttleTimeMs: number,
 ): Input<typeof ProduceResponse> {
   let next = 0;
   return {
+    throttleTimeMs,
     responses: request.topicData.map(({ name, topicId, partitionData }) => ({
       name,
       topicId,

@@ -1,4 +1,6 @@
 import { MalformedError } from '../../base/byte-reader.ts';
+import { ByteWriter } from '../../base/byte-writer.ts';
+import { codecOf } from '../../protocol/codec.ts';
 import { Errors, errorCodeOf } from '../../protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts';
 import type { Input } from '../../protocol/schema.ts';
@@ -60,6 +62,11 @@ export const fetchHandler = defineHandler({
     const params = paramsOf(context, request, broker);
     return new Promise(resolve => {
       const cancel = broker.replicaManager.fetch(params, session, reads => {
+        const throttleTimeMs = throttleOf(context, params, session, reads, broker);
+        if (throttleTimeMs > 0) {
+          resolve({ throttleTimeMs, sessionId: session.withhold() });
+          return;
+        }
         const { sessionId, included } = session.finish(reads);
         const answers = answersOf(context, included);
         if (answers instanceof Promise)
@@ -141,8 +148,13 @@ function followerIdOf(context: RequestContext, request: FetchRequest): number {
 }
 
 function paramsOf(context: RequestContext, request: FetchRequest, broker: BrokerServices): FetchParams {
-  const maxBytes = Math.min(request.maxBytes, broker.config.int('fetch.max.bytes'));
   const replicaId = followerIdOf(context, request);
+  const maxBytes = Math.min(
+    request.maxBytes,
+    broker.config.int('fetch.max.bytes'),
+    // More than its quota has room for would be held back however often it is asked for.
+    replicaId === CONSUMER ? Math.floor(broker.quotas.fetch.maxValueInWindow(context)) : request.maxBytes,
+  );
   const isDebugging = replicaIdOf(context, request) === DEBUGGING_CONSUMER;
   const canMove = isDebugging || context.apiVersion >= FIRST_VERSION_OF_RACKS;
   return {
@@ -160,6 +172,41 @@ function paramsOf(context: RequestContext, request: FetchRequest, broker: Broker
         ? 'txnCommitted'
         : 'highWatermark',
   };
+}
+
+/**
+ * For how long a consumer must wait instead of getting what was read, ms; 0 if it gets it. What it does not get is not
+ * counted. Replication has quotas of its own.
+ */
+function throttleOf(
+  context: RequestContext,
+  params: FetchParams,
+  session: FetchContext,
+  reads: readonly TargetRead[],
+  broker: BrokerServices,
+): number {
+  const quota = broker.quotas.fetch;
+  if (!quota.isEnabled || params.replicaId !== CONSUMER) return 0;
+  const size = sizeOf(context, session, reads, broker);
+  const throttleMs = quota.recordAndGetThrottleMs(context, size);
+  if (throttleMs > 0) quota.record(context, -size);
+  return throttleMs;
+}
+
+/** Bytes of the answer before any conversion: of all but the records by encoding it, of those by what was read. */
+function sizeOf(
+  context: RequestContext,
+  session: FetchContext,
+  reads: readonly TargetRead[],
+  broker: BrokerServices,
+): number {
+  const told = reads.filter(({ target, result }) => session.isFull || target.isNews(result));
+  const answers = told.map(({ target, result }) => {
+    return { wanted: target.wanted, result, errorCode: result.errorCode, records: [] };
+  });
+  const writer = new ByteWriter();
+  codecOf(FetchResponse, context.apiVersion).encode(writer, responseOf(context, NO_SESSION, answers, broker));
+  return told.reduce((size, { result }) => size + (result.data?.sizeInBytes ?? 0), writer.size);
 }
 
 /** Loads the records of the partitions that go into the answer; at once where all are in memory. */

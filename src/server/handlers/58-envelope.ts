@@ -43,6 +43,8 @@ export function envelopeHandler(forwardable: HandlerTable<ControllerServices>): 
         receivedMs: context.receivedMs,
         frame: requestData,
         onClose: callback => context.onClose(callback),
+        // The broker mutes its client by what the answer says; other clients are behind this connection too.
+        throttle() {},
       };
       const answer = await answerOf(handler, embedded, body, controller);
       const framed = encodeResponse(handler, header.apiVersion, header.correlationId, answer);

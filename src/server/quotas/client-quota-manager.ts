@@ -1,0 +1,146 @@
+import type { LimitedLogger } from '../../base/logger.ts';
+import { type RateWindow, SampledRate } from '../../base/sampled-rate.ts';
+import type { ClientQuotaKey } from '../../config/quota-keys.ts';
+import type { ClientQuotaEntity } from '../../metadata/client-quotas-image.ts';
+import type { Clock } from '../../runtime/runtime.ts';
+import { type ClientLimit, ClientQuotaLimits } from './client-quota-limits.ts';
+import type { QuotaUsage } from './quota-usage.ts';
+import { RecentMap } from './recent-map.ts';
+
+/** Whose request it is: part of what a handler knows of it. */
+export interface QuotaClient {
+  /** `Type:name`. */
+  readonly principal: string;
+  readonly clientId: string | null;
+}
+
+export interface ClientQuotaOptions {
+  readonly quota: ClientQuotaKey;
+  readonly window: RateWindow;
+  /** A client is held back for so long at most, ms. */
+  readonly throttleMaxMs: number;
+}
+
+/** What those who share a limit have used of it. */
+interface Sensor {
+  limit: ClientLimit;
+  readonly rate: SampledRate;
+  throttledUntilMs: number;
+  throttleCount: number;
+}
+
+/** The longest throttle time that an answer can tell. */
+export const THROTTLE_MS_MAX = 0x7fff_ffff;
+
+/**
+ * One kind of quota of users and client ids on this broker: measures what clients use, and says for how long a client
+ * that has used more than its limit must wait. Clients without a limit are not measured.
+ */
+export class ClientQuotaManager {
+  private readonly clock: Clock;
+  private readonly logger: LimitedLogger;
+  private readonly options: ClientQuotaOptions;
+  private readonly limits = new ClientQuotaLimits();
+  private readonly sensors = new RecentMap<Sensor>();
+
+  constructor(clock: Clock, logger: LimitedLogger, options: ClientQuotaOptions) {
+    this.clock = clock;
+    this.logger = logger;
+    this.options = options;
+  }
+
+  /** Whether there is any quota of this kind. While there is none, clients cost no more than this question. */
+  get isEnabled(): boolean {
+    return this.limits.size > 0;
+  }
+
+  /** The quota of `entity` from now on; null for none. */
+  update(entity: ClientQuotaEntity, bound: number | null): void {
+    this.limits.set(entity, bound);
+  }
+
+  /** Records what `client` has used, and gives for how long it is to be held back for it, ms. */
+  recordAndGetThrottleMs(client: QuotaClient, value: number): number {
+    const nowMs = this.clock.monotonicMs();
+    const sensor = this.sensorOf(client, nowMs);
+    if (sensor === undefined) return 0;
+    sensor.rate.record(value, nowMs);
+    const throttleMs = sensor.rate.throttleMs(sensor.limit.bound, nowMs);
+    if (throttleMs <= 0) return 0;
+    return this.throttled(sensor, Math.min(throttleMs, this.options.throttleMaxMs), nowMs);
+  }
+
+  /** Records without holding back, or takes back what was recorded at this moment with a negative value. */
+  record(client: QuotaClient, value: number): void {
+    const nowMs = this.clock.monotonicMs();
+    this.sensorOf(client, nowMs)?.rate.record(value, nowMs);
+  }
+
+  /** The most that `client` can use at once without being held back for certain, if it has used nothing before. */
+  maxValueInWindow({ principal, clientId }: QuotaClient): number {
+    if (!this.isEnabled) return Number.POSITIVE_INFINITY;
+    const limit = this.limits.resolve(userOf(principal), clientId ?? '');
+    if (limit === undefined) return Number.POSITIVE_INFINITY;
+    const { samples, sampleMs } = this.options.window;
+    return (limit.bound * (samples - 1) * sampleMs) / 1_000;
+  }
+
+  /** Everybody who has a limit and has been here lately. */
+  *usages(): Iterable<QuotaUsage> {
+    const nowMs = this.clock.monotonicMs();
+    for (const { limit, rate, throttledUntilMs, throttleCount } of this.sensors.values()) {
+      yield {
+        quota: this.options.quota,
+        user: limit.user,
+        clientId: limit.clientId,
+        ip: undefined,
+        bound: limit.bound,
+        rate: rate.measure(nowMs),
+        throttledForMs: Math.max(0, throttledUntilMs - nowMs),
+        throttleCount,
+      };
+    }
+  }
+
+  private sensorOf({ principal, clientId }: QuotaClient, nowMs: number): Sensor | undefined {
+    if (!this.isEnabled) return undefined;
+    const limit = this.limits.resolve(userOf(principal), clientId ?? '');
+    if (limit === undefined) return undefined;
+    const key = keyOf(limit);
+    let sensor = this.sensors.get(key, nowMs);
+    if (sensor === undefined) {
+      const rate = new SampledRate(this.options.window);
+      sensor = { limit, rate, throttledUntilMs: 0, throttleCount: 0 };
+      this.sensors.add(key, sensor, nowMs);
+    }
+    sensor.limit = limit;
+    return sensor;
+  }
+
+  private throttled(sensor: Sensor, throttleMs: number, nowMs: number): number {
+    sensor.throttledUntilMs = Math.max(sensor.throttledUntilMs, nowMs + throttleMs);
+    sensor.throttleCount++;
+    const { quota } = this.options;
+    const { bound, user, clientId } = sensor.limit;
+    this.logger.info(`${quota} ${keyOf(sensor.limit)}`, 'a client is held back by its quota', {
+      quota,
+      user,
+      clientId,
+      bound,
+      rate: Math.round(sensor.rate.measure(nowMs)),
+      throttleMs,
+    });
+    return throttleMs;
+  }
+}
+
+/** The name of a principal. It may hold colons, its type none. */
+function userOf(principal: string): string {
+  return principal.slice(principal.indexOf(':') + 1);
+}
+
+/** The length keeps a user and a client id apart, whatever they hold. */
+function keyOf({ user, clientId }: ClientLimit): string {
+  if (user === undefined) return `c${clientId}`;
+  return clientId === undefined ? `u${user}` : `b${user.length}:${user}${clientId}`;
+}

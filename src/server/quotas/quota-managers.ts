@@ -1,0 +1,54 @@
+import { LimitedLogger, type Logger } from '../../base/logger.ts';
+import type { KafkaConfig } from '../../config/kafka-config.ts';
+import { ClientQuotaKey, QuotaEntityType } from '../../config/quota-keys.ts';
+import type { MetadataDelta } from '../../metadata/metadata-delta.ts';
+import type { MetadataPublisher } from '../../metadata/metadata-publisher.ts';
+import type { Clock } from '../../runtime/runtime.ts';
+import { ClientQuotaManager, THROTTLE_MS_MAX } from './client-quota-manager.ts';
+import type { QuotaUsage } from './quota-usage.ts';
+
+const LOG_PERIOD_MS = 10_000;
+
+/** The quotas of the clients of a node. As a publisher they follow the metadata: a change needs no restart. */
+export class QuotaManagers implements MetadataPublisher {
+  readonly name = 'client-quotas';
+  readonly produce: ClientQuotaManager;
+  readonly fetch: ClientQuotaManager;
+  private readonly logger: Logger;
+  private readonly managers: ReadonlyMap<string, ClientQuotaManager>;
+
+  constructor(clock: Clock, logger: Logger, config: KafkaConfig) {
+    this.logger = logger.child('quotas');
+    const limited = new LimitedLogger(this.logger, () => clock.monotonicMs(), LOG_PERIOD_MS);
+    const window = {
+      samples: config.int('quota.window.num'),
+      sampleMs: config.int('quota.window.size.seconds') * 1_000,
+    };
+    const bytesOf = (quota: ClientQuotaKey): ClientQuotaManager =>
+      new ClientQuotaManager(clock, limited, { quota, window, throttleMaxMs: THROTTLE_MS_MAX });
+    this.produce = bytesOf(ClientQuotaKey.PRODUCER_BYTE_RATE);
+    this.fetch = bytesOf(ClientQuotaKey.CONSUMER_BYTE_RATE);
+    this.managers = new Map<string, ClientQuotaManager>([
+      [ClientQuotaKey.PRODUCER_BYTE_RATE, this.produce],
+      [ClientQuotaKey.CONSUMER_BYTE_RATE, this.fetch],
+    ]);
+  }
+
+  onMetadataUpdate({ clientQuotas }: MetadataDelta): void {
+    if (clientQuotas === undefined) return;
+    for (const { entity, changes } of clientQuotas.changes.values()) {
+      if (entity.some(part => part.entityType === QuotaEntityType.IP)) continue;
+      for (const [key, value] of changes) this.managers.get(key)?.update(entity, value);
+    }
+  }
+
+  /** Everybody who has a limit and has used something of it lately, by quota. */
+  *usages(): Iterable<QuotaUsage> {
+    for (const manager of this.managers.values()) yield* manager.usages();
+  }
+
+  /** Those who are held back now. */
+  *throttled(): Iterable<QuotaUsage> {
+    for (const usage of this.usages()) if (usage.throttledForMs > 0) yield usage;
+  }
+}
