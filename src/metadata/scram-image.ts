@@ -19,6 +19,17 @@ export class ScramImage {
     return this.credentials.get(scramKey(mechanism, user));
   }
 
+  /** The credentials of each user, one for a mechanism. */
+  byUser(): ReadonlyMap<string, readonly ScramCredential[]> {
+    const users = new Map<string, ScramCredential[]>();
+    for (const credential of this.credentials.values()) {
+      const ofUser = users.get(credential.name);
+      if (ofUser === undefined) users.set(credential.name, [credential]);
+      else ofUser.push(credential);
+    }
+    return users;
+  }
+
   *records(metadataVersion: number): Iterable<MetadataRecord> {
     if (!metadataVersionSupports.scram(metadataVersion)) return;
     for (const credential of this.credentials.values()) {

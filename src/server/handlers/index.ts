@@ -34,6 +34,7 @@ import { listPartitionReassignments } from './46-list-partition-reassignments.ts
 import { offsetDelete } from './47-offset-delete.ts';
 import { describeClientQuotas } from './48-describe-client-quotas.ts';
 import { alterClientQuotas } from './49-alter-client-quotas.ts';
+import { describeUserScramCredentials } from './50-describe-user-scram-credentials.ts';
 import { vote } from './52-vote.ts';
 import { beginQuorumEpoch } from './53-begin-quorum-epoch.ts';
 import { endQuorumEpoch } from './54-end-quorum-epoch.ts';
@@ -99,6 +100,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   deleteGroups,
   offsetDelete,
   describeClientQuotas,
+  describeUserScramCredentials,
   describeCluster,
   listConfigResources,
   describeTopicPartitions,

@@ -6,6 +6,10 @@ import {
   AlterClientQuotasRequest,
   AlterClientQuotasResponse,
 } from '../../../src/protocol/messages/49-alter-client-quotas.ts';
+import {
+  DescribeUserScramCredentialsRequest,
+  DescribeUserScramCredentialsResponse,
+} from '../../../src/protocol/messages/50-describe-user-scram-credentials.ts';
 import type { DifferentialCase, Session } from '../session.ts';
 
 type Part = readonly [entityType: string, entityName: string | null];
@@ -165,6 +169,21 @@ export const quotaCases: readonly DifferentialCase[] = [
       await alter(session, 'remove', [[[user], [['producer_byte_rate', null]]]]);
       await alter(session, 'nothing', []);
       await alter(session, 'no change', [[[user], []]]);
+    },
+  },
+  {
+    api: DescribeUserScramCredentialsRequest,
+    name: 'users without credentials',
+    async run(session) {
+      const describeUsers = (step: string, names: string[] | null) =>
+        session.send(step, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse, {
+          users: names?.map(name => ({ name })) ?? null,
+        });
+      await describeUsers('everybody', null);
+      await describeUsers('nobody', []);
+      await describeUsers('unknown', ['a', 'b']);
+      await describeUsers('twice', ['a', 'b', 'a']);
+      await describeUsers('empty', ['']);
     },
   },
   {
