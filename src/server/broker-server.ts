@@ -295,7 +295,10 @@ export class BrokerServer {
       },
     });
     const socketServer = new SocketServer(runtime, logger, listenerLimits(runtime, staticConfig));
-    const router = new RequestRouter(handlers, services, this.limitedLogger, this.options.interceptRequest);
+    const router = new RequestRouter(handlers, services, this.limitedLogger, {
+      intercept: this.options.interceptRequest,
+      requestQuota: quotas.request,
+    });
     const channels = [controllerChannel, forwardingChannel, heartbeatChannel];
     this.parts = { services, lifecycle, assignments, socketServer, channels };
     return { ...this.parts, publisher, listen: () => this.listen(socketServer, router) };

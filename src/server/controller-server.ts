@@ -90,7 +90,10 @@ export class ControllerServer {
       raft: network,
     };
     const limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
-    this.router = new RequestRouter(handlers, this.services, limitedLogger, interceptRequest);
+    this.router = new RequestRouter(handlers, this.services, limitedLogger, {
+      intercept: interceptRequest,
+      requestQuota: quotas.request,
+    });
     this.socketServer = new SocketServer(runtime, logger, listenerLimits(runtime, config));
     // It answers when an image is published, and so comes after all others of this node.
     loader.addPublisher(controller);

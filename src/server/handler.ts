@@ -74,6 +74,11 @@ export interface HandlerDefinition<Request extends Message, Response extends Mes
    * left out.
    */
   readonly largeAnswers?: boolean;
+  /**
+   * Whether a request is the cluster's own work, which no quota of a client's request time counts. Left out: of an API
+   * that takes ClusterAction and no other right every request is, of others none.
+   */
+  isExempt?(context: RequestContext, request: Infer<Request>): boolean;
   /** Every right that a request of this API may need; empty if it needs none. */
   readonly authorize: readonly Access[];
   /**
@@ -117,6 +122,7 @@ export interface ServedApi {
  */
 export interface Handler<Services> extends ServedApi {
   readonly largeAnswers: boolean;
+  isExempt(context: RequestContext, request: unknown): boolean;
   readonly request: Message;
   readonly response: Message;
   handle(context: RequestContext, request: unknown, services: Services): unknown;
@@ -165,6 +171,9 @@ function makeHandler<Request extends Message, Response extends Message, Services
 ): Handler<Services> {
   const { request, response } = definition;
   if (request.apiKey === undefined) throw new Error(`${request.name} has no API key`);
+  const { authorize } = definition;
+  const isClusterAction =
+    authorize.length > 0 && authorize.every(access => access === 'ClusterAction Cluster');
   const failure = definition.failure ?? topLevelFailure<Response>(response);
   return {
     apiKey: request.apiKey,
@@ -172,7 +181,8 @@ function makeHandler<Request extends Message, Response extends Message, Services
     minVersion: definition.minVersion ?? request.minVersion,
     maxVersion: definition.maxVersion ?? lastStableVersion(request),
     largeAnswers: definition.largeAnswers ?? false,
-    authorize: definition.authorize,
+    isExempt: (context, body) => definition.isExempt?.(context, body as Infer<Request>) ?? isClusterAction,
+    authorize,
     forwarded: false,
     request,
     response,

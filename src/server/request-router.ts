@@ -4,6 +4,7 @@ import { ApiKeys } from '../protocol/api-keys.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { Handler, ListenerKind, RequestContext } from './handler.ts';
 import type { HandlerTable } from './handler-table.ts';
+import type { RequestTimeQuota } from './quotas/request-time-quota.ts';
 import {
   apiKeyOf,
   apiVersionOf,
@@ -42,6 +43,12 @@ export type Outcome = readonly Buffer[] | 'none' | 'close';
  */
 export type RequestInterceptor = (context: RequestContext, api: string) => number | undefined;
 
+export interface RouterOptions {
+  readonly intercept?: RequestInterceptor | undefined;
+  /** Left out where the time of requests is nobody's to count. */
+  readonly requestQuota?: RequestTimeQuota;
+}
+
 /**
  * Between the frames of one kind of listener and its handlers: decodes headers and bodies, calls the handler, encodes
  * what it answers.
@@ -51,17 +58,19 @@ export class RequestRouter<Services = unknown> {
   private readonly services: Services;
   private readonly logger: LimitedLogger;
   private readonly intercept: RequestInterceptor | undefined;
+  private readonly requestQuota: RequestTimeQuota | undefined;
 
   constructor(
     handlers: HandlerTable<Services>,
     services: Services,
     logger: LimitedLogger,
-    intercept?: RequestInterceptor,
+    { intercept, requestQuota }: RouterOptions = {},
   ) {
     this.handlers = handlers;
     this.services = services;
     this.logger = logger;
     this.intercept = intercept;
+    this.requestQuota = requestQuota;
   }
 
   /**
@@ -69,6 +78,7 @@ export class RequestRouter<Services = unknown> {
    * does not serve and for bytes that do not match their definition.
    */
   decode(frame: Buffer, peer: Peer, receivedMs: number): RoutedRequest {
+    const begunMs = this.measuredFrom();
     const apiKey = apiKeyOf(frame);
     const handler = this.handlers.find(apiKey);
     if (handler === undefined) throw new UnanswerableRequestError(`API key ${apiKey} is not served`);
@@ -79,6 +89,7 @@ export class RequestRouter<Services = unknown> {
     }
     const { apiVersion, correlationId, clientId, body } = decodeRequest(handler, frame);
     const context = new RoutedContext(apiKey, apiVersion, correlationId, clientId, peer, receivedMs, frame);
+    context.busyMs = this.measuredSince(begunMs);
     return { handler, context, body, outcome: undefined };
   }
 
@@ -91,12 +102,15 @@ export class RequestRouter<Services = unknown> {
     const { handler, context, body } = request;
     const intercepted = this.intercept?.(context, handler.name);
     if (intercepted !== undefined) return this.failed(request, new KafkaError(intercepted));
+    const begunMs = this.measuredFrom();
     let answer: unknown;
     try {
       answer = handler.handle(context, body, this.services);
     } catch (error) {
+      context.busyMs += this.measuredSince(begunMs);
       return this.failed(request, error);
     }
+    context.busyMs += this.measuredSince(begunMs);
     if (answer instanceof Promise) {
       return answer.then(
         value => this.encoded(request, value),
@@ -106,16 +120,40 @@ export class RequestRouter<Services = unknown> {
     return this.encoded(request, answer);
   }
 
-  private encoded({ handler, context }: RoutedRequest, answer: unknown): Outcome {
+  private encoded(request: RoutedRequest, answer: unknown): Outcome {
     if (answer === undefined) return 'none';
-    const { throttleTimeMs } = answer as { readonly throttleTimeMs?: number };
-    if (throttleTimeMs !== undefined && throttleTimeMs > 0) context.throttle(throttleTimeMs);
+    const { handler, context } = request;
+    const { throttleTimeMs = 0 } = answer as { readonly throttleTimeMs?: number };
+    const requestThrottleMs = this.requestQuota?.isEnabled ? this.throttleOf(request) : 0;
+    const throttleMs = Math.max(throttleTimeMs, requestThrottleMs);
+    if (throttleMs > 0) context.throttle(throttleMs);
+    // The client is told of the longest of all its throttle times.
+    const told = throttleMs > throttleTimeMs ? { ...(answer as object), throttleTimeMs: throttleMs } : answer;
+    const begunMs = this.measuredFrom();
     try {
-      return encodeResponse(handler, context.apiVersion, context.correlationId, answer);
+      return encodeResponse(handler, context.apiVersion, context.correlationId, told);
     } catch (error) {
       this.logUnexpected('a response could not be encoded', handler, context, error);
       return 'close';
+    } finally {
+      const busyMs = this.measuredSince(begunMs);
+      if (busyMs > 0 && !handler.isExempt(context, request.body)) this.requestQuota?.record(context, busyMs);
     }
+  }
+
+  /** For how long the client is to be held back for the time that its request took, ms. */
+  private throttleOf({ handler, context, body }: RoutedRequest): number {
+    if (this.requestQuota === undefined || handler.isExempt(context, body)) return 0;
+    return this.requestQuota.recordAndGetThrottleMs(context, context.busyMs);
+  }
+
+  /** Now, while anybody's time is counted. Asking the clock at each request would cost those who count nothing. */
+  private measuredFrom(): number | undefined {
+    return this.requestQuota?.isEnabled ? this.requestQuota.nowMs() : undefined;
+  }
+
+  private measuredSince(begunMs: number | undefined): number {
+    return begunMs === undefined ? 0 : this.requestQuota!.nowMs() - begunMs;
   }
 
   private failed(request: RoutedRequest, error: unknown): Outcome {
@@ -190,6 +228,8 @@ export class RoutedContext implements RequestContext {
   readonly connectionId: string;
   readonly receivedMs: number;
   readonly frame: Buffer;
+  /** Work for the request so far, while anybody's time is counted, ms. */
+  busyMs = 0;
   private closeCallback: (() => void) | undefined;
   private throttledForMs = 0;
 

@@ -1,7 +1,7 @@
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runKafkaTool } from '../support/apache-kafka.ts';
 import { type StartedTarget, startTarget } from '../support/broker-target.ts';
+import { KafkaToolDriver } from './kafka-tool-driver.ts';
 
 /* Quotas as operators set them, with kafka-configs, and as clients feel them. */
 
@@ -10,10 +10,12 @@ const MB = 1_000_000;
 const RECORD_BYTES = 100_000;
 
 let target: StartedTarget;
+let tools: KafkaToolDriver;
 
 beforeAll(async () => {
   // A window of 2 s, so that what may be sent at once in the beginning does not hide the rate.
   target = await startTarget('quotas', { properties: { 'quota.window.num': '2' } });
+  tools = await KafkaToolDriver.start();
   const admin = clientOf('setup').admin();
   await admin.connect();
   await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: 1 }] });
@@ -21,6 +23,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await tools?.close();
   await target?.dispose();
 });
 
@@ -31,7 +34,9 @@ function clientOf(clientId: string): Kafka {
 
 async function configs(...args: string[]): Promise<string> {
   const withServer = ['--bootstrap-server', target.broker.bootstrap, ...args];
-  return (await runKafkaTool('kafka.admin.ConfigCommand', withServer)).stdout;
+  const { exitCode, stdout, stderr } = await tools.run('kafka.admin.ConfigCommand', withServer);
+  expect(exitCode, stderr).toBe(0);
+  return stdout;
 }
 
 /** Produces `count` records one after the other. Gives the time, ms. */

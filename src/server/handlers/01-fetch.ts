@@ -56,6 +56,7 @@ export const fetchHandler = defineHandler({
   response: FetchResponse,
   largeAnswers: true,
   authorize: ['Read Topic', 'ClusterAction Cluster'],
+  isExempt: (context, request) => followerIdOf(context, request) !== CONSUMER,
   handle(context, request, broker) {
     const session = openSession(context, request, broker);
     if (session.errorCode !== Errors.NONE) return { errorCode: session.errorCode };

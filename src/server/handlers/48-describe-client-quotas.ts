@@ -17,7 +17,7 @@ export const describeClientQuotas = defineHandler({
       entity,
       values: Array.from(quotas, ([key, value]) => ({ key, value })),
     }));
-    return { errorCode: Errors.NONE, errorMessage: null, entries };
+    return { errorCode: Errors.NONE, errorMessage: '', entries };
   },
   failure: (_request, errorCode, errorMessage) => ({ errorCode, errorMessage, entries: null }),
 });

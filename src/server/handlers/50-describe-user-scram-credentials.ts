@@ -31,8 +31,8 @@ export const describeUserScramCredentials = defineHandler({
         return failed(Errors.RESOURCE_NOT_FOUND, `user '${user}' has no SCRAM credentials`);
       }
       const credentialInfos = credentials.map(({ mechanism, iterations }) => ({ mechanism, iterations }));
-      return { user, errorCode: Errors.NONE, errorMessage: null, credentialInfos };
+      return { user, errorCode: Errors.NONE, errorMessage: '', credentialInfos };
     });
-    return { errorCode: Errors.NONE, errorMessage: null, results };
+    return { errorCode: Errors.NONE, errorMessage: '', results };
   },
 });

@@ -6,6 +6,7 @@ import type { MetadataPublisher } from '../../metadata/metadata-publisher.ts';
 import type { Clock } from '../../runtime/runtime.ts';
 import { ClientQuotaManager, THROTTLE_MS_MAX } from './client-quota-manager.ts';
 import type { QuotaUsage } from './quota-usage.ts';
+import { RequestTimeQuota } from './request-time-quota.ts';
 
 const LOG_PERIOD_MS = 10_000;
 
@@ -14,6 +15,7 @@ export class QuotaManagers implements MetadataPublisher {
   readonly name = 'client-quotas';
   readonly produce: ClientQuotaManager;
   readonly fetch: ClientQuotaManager;
+  readonly request: RequestTimeQuota;
   private readonly logger: Logger;
   private readonly managers: ReadonlyMap<string, ClientQuotaManager>;
 
@@ -24,13 +26,16 @@ export class QuotaManagers implements MetadataPublisher {
       samples: config.int('quota.window.num'),
       sampleMs: config.int('quota.window.size.seconds') * 1_000,
     };
-    const bytesOf = (quota: ClientQuotaKey): ClientQuotaManager =>
-      new ClientQuotaManager(clock, limited, { quota, window, throttleMaxMs: THROTTLE_MS_MAX });
-    this.produce = bytesOf(ClientQuotaKey.PRODUCER_BYTE_RATE);
-    this.fetch = bytesOf(ClientQuotaKey.CONSUMER_BYTE_RATE);
+    const managerOf = (quota: ClientQuotaKey, throttleMaxMs: number): ClientQuotaManager =>
+      new ClientQuotaManager(clock, limited, { quota, window, throttleMaxMs });
+    this.produce = managerOf(ClientQuotaKey.PRODUCER_BYTE_RATE, THROTTLE_MS_MAX);
+    this.fetch = managerOf(ClientQuotaKey.CONSUMER_BYTE_RATE, THROTTLE_MS_MAX);
+    const requestTime = managerOf(ClientQuotaKey.REQUEST_PERCENTAGE, window.sampleMs);
+    this.request = new RequestTimeQuota(clock, requestTime);
     this.managers = new Map<string, ClientQuotaManager>([
       [ClientQuotaKey.PRODUCER_BYTE_RATE, this.produce],
       [ClientQuotaKey.CONSUMER_BYTE_RATE, this.fetch],
+      [ClientQuotaKey.REQUEST_PERCENTAGE, requestTime],
     ]);
   }
 

@@ -47,7 +47,7 @@ describe('the APIs of quotas', () => {
     expect(described).toEqual({
       throttleTimeMs: 0,
       errorCode: 0,
-      errorMessage: null,
+      errorMessage: '',
       entries: [{ entity, values: [{ key: 'request_percentage', value: 12.5 }] }],
     });
     const refused = await ask(describeClientQuotas, services, DESCRIBE, version, {

@@ -73,7 +73,7 @@ function fetch(client: RawClient, clientId: string, version: number, session: { 
 
 const NEW_SESSION = { id: 0, epoch: 0 };
 
-describe('quotas of bytes', () => {
+describe('quotas on a broker', () => {
   it('tell a producer its throttle time with an answer that comes at once', async () => {
     const client = await RawClient.connect(broker.port);
     expect((await produce(client, 'p'))!.throttleTimeMs).toBe(0);
@@ -152,6 +152,15 @@ describe('quotas of bytes', () => {
     const client = await RawClient.connect(broker.port);
     const answer = await client.ask([ApiVersionsRequest, ApiVersionsResponse], 2, {}, 'v');
     expect(answer!.throttleTimeMs).toBe(0);
+    client.close();
+  });
+
+  it('of request time hold back who takes too much of it', async () => {
+    await limit('busy', 'request_percentage', 0.000_001);
+    const client = await RawClient.connect(broker.port);
+    const answer = await client.ask([ApiVersionsRequest, ApiVersionsResponse], 2, {}, 'busy');
+    expect(answer!.throttleTimeMs).toBeGreaterThan(0);
+    expect(answer!.throttleTimeMs).toBeLessThanOrEqual(1_000);
     client.close();
   });
 
