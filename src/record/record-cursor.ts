@@ -21,6 +21,10 @@ export class RecordCursor {
   /** Where the current record starts, its length varint included. */
   start = 0;
   timestampDelta: Int64 = 0;
+  /**
+   * Where the offset delta of the current record starts: from there on nothing depends on the batch's base timestamp.
+   */
+  offsetDeltaStart = 0;
   offsetDelta = 0;
   keyStart = 0;
   /** -1 for a null key. */
@@ -62,6 +66,7 @@ export class RecordCursor {
     } else {
       this.timestampDelta = this.varlong(recordEnd);
     }
+    this.offsetDeltaStart = this.position;
     this.offsetDelta = this.varint(recordEnd);
     this.keyLength = this.varint(recordEnd);
     this.keyStart = this.position;
