@@ -53,6 +53,7 @@ import type { ControllerResult } from './controller-result.ts';
 import { ControllerTasks } from './controller-tasks.ts';
 import { ElectionControlManager } from './election-control-manager.ts';
 import { FeatureControlManager, type KRaftVersionAccessor } from './feature-control-manager.ts';
+import { NO_PARTITION_CHANGE_QUOTA, type PartitionChangeQuota } from './partition-change-quota.ts';
 import { PartitionIndex } from './partition-index.ts';
 import { ProducerIdControlManager, type ProducerIdsBlock } from './producer-id-control-manager.ts';
 import { ReassignmentControlManager } from './reassignment-control-manager.ts';
@@ -165,21 +166,30 @@ export class QuorumController implements MetadataPublisher {
   // Operations. Each throws (as a rejection) NOT_CONTROLLER, and what its control manager says.
 
   /** All topics of the request with an answer each; see {@link TopicControlManager.createTopics}. */
-  createTopics(request: CreateTopicsRequest): Promise<CreatableTopicResult[]> {
+  createTopics(
+    request: CreateTopicsRequest,
+    quota: PartitionChangeQuota = NO_PARTITION_CHANGE_QUOTA,
+  ): Promise<CreatableTopicResult[]> {
     return this.writer.write('createTopics', request.timeoutMs, ({ image }) =>
-      this.topics.createTopics(image, request.topics, request.validateOnly),
+      this.topics.createTopics(image, request.topics, request.validateOnly, quota),
     );
   }
 
-  deleteTopics(request: DeleteTopicsRequest): Promise<DeletableTopicResult[]> {
+  deleteTopics(
+    request: DeleteTopicsRequest,
+    quota: PartitionChangeQuota = NO_PARTITION_CHANGE_QUOTA,
+  ): Promise<DeletableTopicResult[]> {
     return this.writer.write('deleteTopics', request.timeoutMs, ({ image }) =>
-      this.topics.deleteTopics(image, request),
+      this.topics.deleteTopics(image, request, quota),
     );
   }
 
-  createPartitions(request: CreatePartitionsRequest): Promise<CreatePartitionsTopicResult[]> {
+  createPartitions(
+    request: CreatePartitionsRequest,
+    quota: PartitionChangeQuota = NO_PARTITION_CHANGE_QUOTA,
+  ): Promise<CreatePartitionsTopicResult[]> {
     return this.writer.write('createPartitions', request.timeoutMs, ({ image }) =>
-      this.topics.createPartitions(image, request),
+      this.topics.createPartitions(image, request, quota),
     );
   }
 

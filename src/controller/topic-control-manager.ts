@@ -5,7 +5,7 @@ import { type MetadataRecord, metadataRecord } from '../metadata/metadata-record
 import { recordVersions } from '../metadata/metadata-version.ts';
 import { LeaderRecoveryState, partitionRecord } from '../metadata/partition-registration.ts';
 import { InternalTopic, topicNameProblem } from '../metadata/topic-name.ts';
-import { unifiedName } from '../metadata/topics-image.ts';
+import { type TopicImage, unifiedName } from '../metadata/topics-image.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { CreateTopicsRequest, CreateTopicsResponse } from '../protocol/messages/19-create-topics.ts';
 import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../protocol/messages/20-delete-topics.ts';
@@ -17,6 +17,7 @@ import type { Random } from '../runtime/runtime.ts';
 import { describeTopicConfigs } from './config-describer.ts';
 import { ConfigOperation, type ConfigurationControlManager } from './configuration-control-manager.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
+import type { PartitionChangeQuota } from './partition-change-quota.ts';
 import { defaultDirectory, type PartitionAssignment, ReplicaPlacer } from './replica-placer.ts';
 
 /** How many partitions one request may create, and about how many records one operation may write. */
@@ -52,13 +53,14 @@ export class TopicControlManager {
 
   /**
    * Errors of a topic: INVALID_REQUEST (in the request twice, or assignments beside counts), INVALID_TOPIC_EXCEPTION,
-   * TOPIC_ALREADY_EXISTS, INVALID_CONFIG, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT;
-   * of all of them: POLICY_VIOLATION for more than {@link MAX_PARTITIONS_PER_REQUEST} partitions.
+   * TOPIC_ALREADY_EXISTS, INVALID_CONFIG, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT,
+   * and what `quota` throws; of all of them: POLICY_VIOLATION for more than {@link MAX_PARTITIONS_PER_REQUEST} partitions.
    */
   createTopics(
     image: MetadataImage,
     topics: readonly CreatableTopic[],
     validateOnly: boolean,
+    quota: PartitionChangeQuota,
   ): ControllerResult<CreatableTopicResult[]> {
     const counts = countBy(topics.map(topic => topic.name));
     const total = topics.reduce((sum, topic) => sum + this.partitionsAsked(topic), 0);
@@ -73,7 +75,7 @@ export class TopicControlManager {
             if (total > MAX_PARTITIONS_PER_REQUEST) throw tooMany();
             const topic = topics.find(each => each.name === name)!;
             checkNewName(image, name);
-            const created = this.createTopic(image, topic);
+            const created = this.createTopic(image, topic, quota);
             records.push(...created.records);
             return created.result;
           },
@@ -84,8 +86,15 @@ export class TopicControlManager {
     return atomicResult(validateOnly ? [] : records, results);
   }
 
-  /** Errors of a topic: INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, TOPIC_DELETION_DISABLED. */
-  deleteTopics(image: MetadataImage, request: DeleteTopicsRequest): ControllerResult<DeletableTopicResult[]> {
+  /**
+   * Errors of a topic: INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, TOPIC_DELETION_DISABLED, and what
+   * `quota` throws.
+   */
+  deleteTopics(
+    image: MetadataImage,
+    request: DeleteTopicsRequest,
+    quota: PartitionChangeQuota,
+  ): ControllerResult<DeletableTopicResult[]> {
     const wanted = [
       ...request.topicNames.map(name => ({ name: name as string | null, topicId: ZERO_UUID as Uuid })),
       ...request.topics,
@@ -107,6 +116,7 @@ export class TopicControlManager {
             if ((byId.get(topicId) ?? 0) > 1) throw twice(`topic id ${topicId}`);
             const topic = this.topicToDelete(image, name, topicId);
             if (deleted.has(topic.id)) throw twice(`topic '${topic.name}', by name and by id`);
+            quota(topic.partitions.length);
             deleted.add(topic.id);
             records.push(metadataRecord('RemoveTopicRecord', { topicId: topic.id }));
             return { name: topic.name, topicId: topic.id, errorCode: Errors.NONE, errorMessage: null };
@@ -118,10 +128,14 @@ export class TopicControlManager {
     return atomicResult(records, results);
   }
 
-  /** Errors of a topic: INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT. */
+  /**
+   * Errors of a topic: INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT, and
+   * what `quota` throws.
+   */
   createPartitions(
     image: MetadataImage,
     request: CreatePartitionsRequest,
+    quota: PartitionChangeQuota,
   ): ControllerResult<CreatePartitionsTopicResult[]> {
     const counts = countBy(request.topics.map(topic => topic.name));
     const records: MetadataRecord[] = [];
@@ -132,7 +146,8 @@ export class TopicControlManager {
           () => {
             if (count > 1) throw twice(`topic '${name}'`);
             const topic = request.topics.find(each => each.name === name)!;
-            const added = this.addPartitions(image, topic, MAX_PARTITIONS_PER_REQUEST - records.length);
+            const most = MAX_PARTITIONS_PER_REQUEST - records.length;
+            const added = this.addPartitions(image, topic, most, quota);
             records.push(...added);
             return { name, errorCode: Errors.NONE, errorMessage: null };
           },
@@ -151,6 +166,7 @@ export class TopicControlManager {
   private createTopic(
     image: MetadataImage,
     topic: CreatableTopic,
+    quota: PartitionChangeQuota,
   ): { records: MetadataRecord[]; result: CreatableTopicResult } {
     const { name } = topic;
     // As in Kafka, the last value of a key counts, and a null is a bad value rather than a bad request.
@@ -166,6 +182,7 @@ export class TopicControlManager {
     );
     const assignments =
       topic.assignments.length > 0 ? manualAssignments(image, topic) : this.place(image, topic);
+    quota(assignments.length);
     const topicId = randomUuid(size => this.random.bytes(size));
     const records: MetadataRecord[] = [
       metadataRecord('TopicRecord', { name, topicId }),
@@ -240,11 +257,7 @@ export class TopicControlManager {
     }
   }
 
-  private topicToDelete(
-    image: MetadataImage,
-    name: string | null,
-    topicId: Uuid,
-  ): { name: string; id: Uuid } {
+  private topicToDelete(image: MetadataImage, name: string | null, topicId: Uuid): TopicImage {
     const invalid = (text: string): KafkaError => new KafkaError(Errors.INVALID_REQUEST, text);
     if (name === null && topicId === ZERO_UUID)
       throw invalid('a topic is given by name or by id, this one by neither');
@@ -268,6 +281,7 @@ export class TopicControlManager {
     image: MetadataImage,
     request: CreatePartitionsRequest['topics'][number],
     most: number,
+    quota: PartitionChangeQuota,
   ): MetadataRecord[] {
     const topic = image.topics.topic(request.name);
     if (topic === undefined) throw unknownTopic(request.name);
@@ -285,6 +299,7 @@ export class TopicControlManager {
       throw new KafkaError(Errors.INVALID_REPLICA_ASSIGNMENT, text);
     }
     if (additional > most) throw tooMany();
+    quota(additional);
     const placed =
       request.assignments === null
         ? this.placeNew(image, present, additional, factor)

@@ -34,11 +34,9 @@ export const OPERATION_KEYS: readonly KeyDefinition[] = [
   }),
   int('controller.quota.window.num', 11, 'LOW', 'Samples kept for quotas of changes to topics.', {
     check: atLeast(1),
-    ...NO_QUOTAS,
   }),
   int('controller.quota.window.size.seconds', 1, 'LOW', 'Length in seconds of each of these samples.', {
     check: atLeast(1),
-    ...NO_QUOTAS,
   }),
   int(
     'alter.log.dirs.replication.quota.window.num',

@@ -19,12 +19,23 @@ export interface ClientQuotaOptions {
   readonly window: RateWindow;
   /** A client is held back for so long at most, ms. */
   readonly throttleMaxMs: number;
+  /** Makes what measures one client. Left out: a rate over the window. */
+  readonly meter?: () => QuotaMeter;
+}
+
+/** Measures what those who share a limit use, and how long they must wait. Times are monotonic, ms. */
+export interface QuotaMeter {
+  record(value: number, nowMs: number, bound: number): void;
+  /** 0 if nobody has to wait. */
+  throttleMs(bound: number, nowMs: number): number;
+  /** Per second. */
+  measure(nowMs: number): number;
 }
 
 /** What those who share a limit have used of it. */
 interface Sensor {
   limit: ClientLimit;
-  readonly rate: SampledRate;
+  readonly meter: QuotaMeter;
   throttledUntilMs: number;
   throttleCount: number;
 }
@@ -64,16 +75,22 @@ export class ClientQuotaManager {
     const nowMs = this.clock.monotonicMs();
     const sensor = this.sensorOf(client, nowMs);
     if (sensor === undefined) return 0;
-    sensor.rate.record(value, nowMs);
-    const throttleMs = sensor.rate.throttleMs(sensor.limit.bound, nowMs);
-    if (throttleMs <= 0) return 0;
-    return this.throttled(sensor, Math.min(throttleMs, this.options.throttleMaxMs), nowMs);
+    sensor.meter.record(value, nowMs, sensor.limit.bound);
+    return this.throttleMs(sensor, nowMs);
+  }
+
+  /** For how long `client` is to be held back for what it has used before, ms. */
+  getThrottleMs(client: QuotaClient): number {
+    const nowMs = this.clock.monotonicMs();
+    const sensor = this.sensorOf(client, nowMs);
+    return sensor === undefined ? 0 : this.throttleMs(sensor, nowMs);
   }
 
   /** Records without holding back, or takes back what was recorded at this moment with a negative value. */
   record(client: QuotaClient, value: number): void {
     const nowMs = this.clock.monotonicMs();
-    this.sensorOf(client, nowMs)?.rate.record(value, nowMs);
+    const sensor = this.sensorOf(client, nowMs);
+    sensor?.meter.record(value, nowMs, sensor.limit.bound);
   }
 
   /** The most that `client` can use at once without being held back for certain, if it has used nothing before. */
@@ -88,14 +105,14 @@ export class ClientQuotaManager {
   /** Everybody who has a limit and has been here lately. */
   *usages(): Iterable<QuotaUsage> {
     const nowMs = this.clock.monotonicMs();
-    for (const { limit, rate, throttledUntilMs, throttleCount } of this.sensors.values()) {
+    for (const { limit, meter, throttledUntilMs, throttleCount } of this.sensors.values()) {
       yield {
         quota: this.options.quota,
         user: limit.user,
         clientId: limit.clientId,
         ip: undefined,
         bound: limit.bound,
-        rate: rate.measure(nowMs),
+        rate: meter.measure(nowMs),
         throttledForMs: Math.max(0, throttledUntilMs - nowMs),
         throttleCount,
       };
@@ -109,15 +126,21 @@ export class ClientQuotaManager {
     const key = keyOf(limit);
     let sensor = this.sensors.get(key, nowMs);
     if (sensor === undefined) {
-      const rate = new SampledRate(this.options.window);
-      sensor = { limit, rate, throttledUntilMs: 0, throttleCount: 0 };
+      const { window, meter: makeMeter } = this.options;
+      const meter = makeMeter?.() ?? new SampledRate(window);
+      sensor = { limit, meter, throttledUntilMs: 0, throttleCount: 0 };
       this.sensors.add(key, sensor, nowMs);
     }
     sensor.limit = limit;
     return sensor;
   }
 
-  private throttled(sensor: Sensor, throttleMs: number, nowMs: number): number {
+  private throttleMs(sensor: Sensor, nowMs: number): number {
+    const throttleMs = Math.min(
+      sensor.meter.throttleMs(sensor.limit.bound, nowMs),
+      this.options.throttleMaxMs,
+    );
+    if (throttleMs <= 0) return 0;
     sensor.throttledUntilMs = Math.max(sensor.throttledUntilMs, nowMs + throttleMs);
     sensor.throttleCount++;
     const { quota } = this.options;
@@ -127,7 +150,7 @@ export class ClientQuotaManager {
       user,
       clientId,
       bound,
-      rate: Math.round(sensor.rate.measure(nowMs)),
+      rate: Math.round(sensor.meter.measure(nowMs)),
       throttleMs,
     });
     return throttleMs;

@@ -4,7 +4,8 @@ import { ClientQuotaKey, QuotaEntityType } from '../../config/quota-keys.ts';
 import type { MetadataDelta } from '../../metadata/metadata-delta.ts';
 import type { MetadataPublisher } from '../../metadata/metadata-publisher.ts';
 import type { Clock } from '../../runtime/runtime.ts';
-import { ClientQuotaManager, THROTTLE_MS_MAX } from './client-quota-manager.ts';
+import { ClientQuotaManager, type QuotaClient, THROTTLE_MS_MAX } from './client-quota-manager.ts';
+import { ControllerMutationQuota, MutationMeter } from './controller-mutation-quota.ts';
 import type { QuotaUsage } from './quota-usage.ts';
 import { RequestTimeQuota } from './request-time-quota.ts';
 
@@ -16,12 +17,13 @@ export class QuotaManagers implements MetadataPublisher {
   readonly produce: ClientQuotaManager;
   readonly fetch: ClientQuotaManager;
   readonly request: RequestTimeQuota;
-  private readonly logger: Logger;
+  private readonly clock: Clock;
+  private readonly controllerMutation: ClientQuotaManager;
   private readonly managers: ReadonlyMap<string, ClientQuotaManager>;
 
   constructor(clock: Clock, logger: Logger, config: KafkaConfig) {
-    this.logger = logger.child('quotas');
-    const limited = new LimitedLogger(this.logger, () => clock.monotonicMs(), LOG_PERIOD_MS);
+    this.clock = clock;
+    const limited = new LimitedLogger(logger.child('quotas'), () => clock.monotonicMs(), LOG_PERIOD_MS);
     const window = {
       samples: config.int('quota.window.num'),
       sampleMs: config.int('quota.window.size.seconds') * 1_000,
@@ -32,11 +34,31 @@ export class QuotaManagers implements MetadataPublisher {
     this.fetch = managerOf(ClientQuotaKey.CONSUMER_BYTE_RATE, THROTTLE_MS_MAX);
     const requestTime = managerOf(ClientQuotaKey.REQUEST_PERCENTAGE, window.sampleMs);
     this.request = new RequestTimeQuota(clock, requestTime);
+    const mutationWindow = {
+      samples: config.int('controller.quota.window.num'),
+      sampleMs: config.int('controller.quota.window.size.seconds') * 1_000,
+    };
+    this.controllerMutation = new ClientQuotaManager(clock, limited, {
+      quota: ClientQuotaKey.CONTROLLER_MUTATION_RATE,
+      window: mutationWindow,
+      throttleMaxMs: THROTTLE_MS_MAX,
+      meter: () => new MutationMeter(mutationWindow),
+    });
     this.managers = new Map<string, ClientQuotaManager>([
       [ClientQuotaKey.PRODUCER_BYTE_RATE, this.produce],
       [ClientQuotaKey.CONSUMER_BYTE_RATE, this.fetch],
       [ClientQuotaKey.REQUEST_PERCENTAGE, requestTime],
+      [ClientQuotaKey.CONTROLLER_MUTATION_RATE, this.controllerMutation],
     ]);
+  }
+
+  /** For one request of `client`: strict from the version on that knows THROTTLING_QUOTA_EXCEEDED. */
+  mutationQuota(
+    client: QuotaClient & { readonly apiVersion: number },
+    strictSinceVersion: number,
+  ): ControllerMutationQuota {
+    const isStrict = client.apiVersion >= strictSinceVersion;
+    return new ControllerMutationQuota(this.clock, this.controllerMutation, client, isStrict);
   }
 
   onMetadataUpdate({ clientQuotas }: MetadataDelta): void {

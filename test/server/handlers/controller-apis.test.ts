@@ -37,6 +37,8 @@ import { alterConfigs } from '../../../src/server/handlers/33-alter-configs.ts';
 import { createPartitions } from '../../../src/server/handlers/37-create-partitions.ts';
 import { incrementalAlterConfigs } from '../../../src/server/handlers/44-incremental-alter-configs.ts';
 import { listConfigResources } from '../../../src/server/handlers/74-list-config-resources.ts';
+import { QuotaManagers } from '../../../src/server/quotas/quota-managers.ts';
+import { silentLogger } from '../../../src/base/logger.ts';
 import { ControllerHarness } from '../../controller/support/controller-harness.ts';
 import { ask } from './handler-harness.ts';
 
@@ -50,20 +52,26 @@ const LIST = [ListConfigResourcesRequest, ListConfigResourcesResponse] as const;
 
 const versions = (last: number): number[] => Array.from({ length: last + 1 }, (_, version) => version);
 
+function servicesOf(harness: ControllerHarness): Partial<ControllerServices & BrokerServices> {
+  const { controller, loader } = harness;
+  return {
+    nodeId: 1,
+    controller,
+    quotas: new QuotaManagers(harness.clock.clock, silentLogger, controller.brokerConfig()),
+    metadata: () => loader.image(),
+    get config() {
+      return controller.brokerConfig();
+    },
+  };
+}
+
 describe('the APIs of the controller', () => {
   let broker: Partial<ControllerServices & BrokerServices>;
   let harness: ControllerHarness;
 
   beforeEach(async () => {
     harness = await ControllerHarness.started([1], { config: { 'ssl.keystore.password': 'hunter2' } });
-    broker = {
-      nodeId: 1,
-      controller: harness.controller,
-      metadata: () => harness.loader.image(),
-      get config() {
-        return harness.controller.brokerConfig();
-      },
-    };
+    broker = servicesOf(harness);
   });
 
   const create = (version: number, name: string) => {
@@ -155,14 +163,7 @@ describe('the APIs of the controller', () => {
 
   it('refuse deletion with INVALID_REQUEST to clients that know no better code', async () => {
     harness = await ControllerHarness.started([1], { config: { 'delete.topic.enable': 'false' } });
-    broker = {
-      nodeId: 1,
-      controller: harness.controller,
-      metadata: () => harness.loader.image(),
-      get config() {
-        return harness.controller.brokerConfig();
-      },
-    };
+    broker = servicesOf(harness);
     const codes = [];
     for (const version of versions(5)) {
       const answer = await ask(deleteTopics, broker, DELETE, version, { topicNames: ['a'], timeoutMs: 1000 });

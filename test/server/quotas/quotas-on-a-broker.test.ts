@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MemoryLogger } from '../../../src/base/logger.ts';
 import type { ClientQuotaKey } from '../../../src/config/quota-keys.ts';
+import { Errors } from '../../../src/protocol/errors.ts';
 import { ProduceRequest, ProduceResponse } from '../../../src/protocol/messages/00-produce.ts';
 import { FetchRequest, FetchResponse } from '../../../src/protocol/messages/01-fetch.ts';
 import { ApiVersionsRequest, ApiVersionsResponse } from '../../../src/protocol/messages/18-api-versions.ts';
@@ -162,6 +163,28 @@ describe('quotas on a broker', () => {
     expect(answer!.throttleTimeMs).toBeGreaterThan(0);
     expect(answer!.throttleTimeMs).toBeLessThanOrEqual(1_000);
     client.close();
+  });
+
+  it('of changes to partitions reach the client through the controller', async () => {
+    await limit('m', 'controller_mutation_rate', 0.01);
+    const client = await RawClient.connect(broker.port);
+    const create = (name: string) => {
+      const topics = [{ name, numPartitions: 1, replicationFactor: 1 }];
+      return client.ask([CreateTopicsRequest, CreateTopicsResponse], 7, { topics, timeoutMs: 5_000 }, 'm');
+    };
+    expect(await create('first')).toMatchObject({ throttleTimeMs: 0, topics: [{ errorCode: 0 }] });
+    const refused = await create('second');
+    expect(refused!.topics).toMatchObject([{ errorCode: Errors.THROTTLING_QUOTA_EXCEEDED }]);
+    expect(refused!.throttleTimeMs).toBeGreaterThan(50_000);
+    let isAnswered = false;
+    void create('third').then(() => {
+      isAnswered = true;
+    });
+    const other = await RawClient.connect(broker.port);
+    expect((await produce(other, 'other'))!.throttleTimeMs).toBe(0);
+    expect(isAnswered).toBe(false);
+    client.close();
+    other.close();
   });
 
   it('are there again after a restart', async () => {
