@@ -16,16 +16,27 @@ interface TransactionalLog {
   readonly producerState: ProducerStateManager;
 }
 
-/**
- * The aborted transactions that overlap [`startOffset`, `upperBound`), by their first offset. An index that was damaged
- * is made anew.
- */
+/** The aborted transactions that overlap [`startOffset`, `upperBound`), as a reader needs them. */
 export function abortedTransactions(
   environment: LogEnvironment,
   log: TransactionalLog,
   startOffset: Offset,
   upperBound: Offset,
 ): AbortedTransaction[] {
+  const found = collectAbortedTxns(environment, log, startOffset, upperBound);
+  return found.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+}
+
+/**
+ * The aborted transactions that overlap [`startOffset`, `upperBound`), in the order of their markers. An index that was
+ * damaged is made anew.
+ */
+export function collectAbortedTxns(
+  environment: LogEnvironment,
+  log: TransactionalLog,
+  startOffset: Offset,
+  upperBound: Offset,
+): AbortedTxn[] {
   const found: AbortedTxn[] = [];
   for (const segment of log.segments.overlapping(startOffset, log.logEndOffset)) {
     if (segment.transactionIndex.isEmpty && !segment.transactionIndexLost) continue;
@@ -33,7 +44,7 @@ export function abortedTransactions(
     if (segment.transactionIndexLost) rebuildTransactionIndex(environment, log, segment);
     if (segment.transactionIndex.collect(startOffset, upperBound, found)) break;
   }
-  return found.map(({ producerId, firstOffset }) => ({ producerId, firstOffset }));
+  return found;
 }
 
 /**

@@ -39,19 +39,20 @@ export class OldMessageFormatError extends Error {
 /**
  * Reads the batches of a file from `from` to `to` (bytes, exclusive) and shows each to `visit` until it
  * returns `false`. The batch lives in a buffer that is used again: copy what is to outlive the visit.
- * Nothing but the framing is checked.
+ * Nothing but the framing is checked. `chunkBytes` are read at a time, more for a batch that is larger.
  */
 export function scanBatches(
   file: DiskFile,
   from: number,
   to: number,
   visit: (batch: RecordBatch, position: number) => boolean,
+  chunkBytes = CHUNK_BYTES,
 ): ScanResult {
   let position = from;
   let chunk = Buffer.alloc(0);
   let chunkStart = from;
   let chunkEnd = from;
-  let nextChunkBytes = FIRST_CHUNK_BYTES;
+  let nextChunkBytes = Math.min(FIRST_CHUNK_BYTES, chunkBytes);
 
   // Makes [position, position + size) readable; false at the end of the file.
   const ensure = (size: number): boolean => {
@@ -59,7 +60,7 @@ export function scanBatches(
     const wanted = Math.min(Math.max(size, nextChunkBytes), to - position);
     if (wanted < size) return false;
     if (chunk.length < wanted) chunk = Buffer.allocUnsafeSlow(wanted);
-    nextChunkBytes = Math.min(nextChunkBytes * 4, CHUNK_BYTES);
+    nextChunkBytes = Math.min(nextChunkBytes * 4, chunkBytes);
     chunkStart = position;
     chunkEnd = position + DiskBytes.readUpTo(file, chunk, wanted, position);
     return position + size <= chunkEnd;

@@ -7,7 +7,8 @@ import { isNoRoom } from './log-dir-space.ts';
 import type { LogDirectoryState, LogEnvironment } from './log-environment.ts';
 import type { LoadedLog } from './log-loader.ts';
 import { LogReader } from './log-reader.ts';
-import type { LogSegment } from './log-segment.ts';
+import { CLEANED_SUFFIX, SWAP_SUFFIX } from './log-file-names.ts';
+import type { LogSegment, SegmentFiles } from './log-segment.ts';
 import { type LogSegments, openSegment } from './log-segments.ts';
 import type { PendingAppend } from './pending-append.ts';
 import type { TailCacheOfLog } from './tail-cache.ts';
@@ -52,7 +53,7 @@ export class LocalLog implements AppendQueueOwner {
    */
   private needsNameSync = true;
   private flushing: Promise<void> | undefined;
-  private rewinds = 0;
+  private rewindCount = 0;
   private closed = false;
 
   constructor(environment: LogEnvironment, dir: LogDirectoryState, loaded: LoadedLog, owner: LocalLogOwner) {
@@ -92,6 +93,11 @@ export class LocalLog implements AppendQueueOwner {
   /** Of the monotonic clock, ms. */
   get lastFlushTimeMs(): number {
     return this.lastFlushMs;
+  }
+
+  /** How often records at the end were removed. */
+  get rewinds(): number {
+    return this.rewindCount;
   }
 
   get isClosed(): boolean {
@@ -200,7 +206,7 @@ export class LocalLog implements AppendQueueOwner {
     const { space } = this.dir;
     if (space === undefined || !isNoRoom(error) || this.closed) return undefined;
     try {
-      this.rewinds++;
+      this.rewindCount++;
       const first = failed.find(append => append.segment !== undefined);
       if (first !== undefined) this.dropStaged(first.segment!, first.firstOffset);
       this.stagedEnd = writtenEnd;
@@ -289,7 +295,7 @@ export class LocalLog implements AppendQueueOwner {
   }
 
   private beginRewind(offset: Offset): void {
-    this.rewinds++;
+    this.rewindCount++;
     this.queue.dropFrom(offset);
     this.tail.clear();
     this.reader.forgetPlaces();
@@ -325,6 +331,39 @@ export class LocalLog implements AppendQueueOwner {
     });
   }
 
+  /**
+   * Puts the segment at `baseOffset`, whose files have `.cleaned` names and are on disk, in the place of `old`: all at
+   * once for readers. A process that ends in the middle leaves files by which a start goes back, as long as one has a
+   * `.cleaned` name, or finishes it:
+   *
+   *     1 .cleaned becomes .swap    until the last of them, a start removes them all
+   *     2 old names get .deleted    a start removes what is left of the segments that the .swap covers
+   *     3 .swap goes
+   */
+  replaceSegments(old: readonly LogSegment[], baseOffset: Offset, files: SegmentFiles): void {
+    const { environment, currentDirectory, config } = this;
+    const { disk } = environment;
+    const cleaned = openSegment(
+      environment,
+      currentDirectory,
+      config,
+      baseOffset,
+      files,
+      old.at(-1)!.createdMs,
+    );
+    const paths = cleaned.existingPaths;
+    for (const path of paths) disk.renameSync(path + CLEANED_SUFFIX, path + SWAP_SUFFIX);
+    this.deleteSegmentFiles(old);
+    for (const path of paths) disk.renameSync(path + SWAP_SUFFIX, path);
+    for (const segment of old) {
+      segment.replaced = true;
+      this.segments.remove(segment);
+    }
+    this.segments.add(cleaned);
+    this.tail.dropReplaced();
+    this.needsNameSync = true;
+  }
+
   // Durability.
 
   get isDirty(): boolean {
@@ -356,16 +395,16 @@ export class LocalLog implements AppendQueueOwner {
     this.checkOnline();
     const target = upTo === undefined ? this.stagedEnd : min64(upTo, this.stagedEnd);
     if (target <= this.recoveryPointOffset) return;
-    const { rewinds } = this;
+    const { rewindCount } = this;
     try {
       for (const segment of this.segments.overlapping(this.recoveryPointOffset, target)) {
         if (!segment.deleted) await segment.flush();
       }
-      if (this.closed || this.rewinds !== rewinds) return;
+      if (this.closed || this.rewindCount !== rewindCount) return;
       this.dir.onDiskWithRoom(() => this.owner.persistBesideSegments());
       this.syncNames();
     } catch (error) {
-      if (this.rewinds !== rewinds) return;
+      if (this.rewindCount !== rewindCount) return;
       throw this.dir.storageError(error);
     }
     this.recoveryPointOffset = max64(this.recoveryPointOffset, target);

@@ -1,5 +1,5 @@
 import { invariant } from '../base/assert.ts';
-import type { LeaderEpoch } from '../base/int64.ts';
+import { diff64, type LeaderEpoch } from '../base/int64.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { NO_PRODUCER_ID } from '../record/record.ts';
 import { BATCH_LENGTH_POSITION, LOG_OVERHEAD, RecordBatch } from '../record/record-batch.ts';
@@ -7,6 +7,7 @@ import type { LocalLog } from './local-log.ts';
 import type { LogAppendInfo } from './log-append-info.ts';
 import type { LogEnvironment } from './log-environment.ts';
 import { updateProducerState } from './log-replay.ts';
+import { MAX_RELATIVE_OFFSET } from './log-segment.ts';
 import { type AppendOrigin, validateAndAssignOffsets } from './log-validator.ts';
 import { type AppendedRecords, PendingAppend } from './pending-append.ts';
 import type { BatchMetadata } from './producer-state-entry.ts';
@@ -108,7 +109,10 @@ export class LogAppender {
     invariant(firstOffset >= stagedEndOffset, 'S1', () => `offset ${firstOffset} below ${stagedEndOffset}`);
     this.log.assignEpochStartOffset(leaderEpoch, firstOffset);
     if (local.shouldRoll(records.length, lastOffset, maxTimestamp, nowMs)) {
-      this.log.roll(firstOffset);
+      // Records of a compacted log may begin behind the end. No gap may stand between two segments nevertheless: a
+      // start after a crash takes one for the end of the first, lost.
+      const fits = diff64(lastOffset, stagedEndOffset) <= MAX_RELATIVE_OFFSET;
+      this.log.roll(fits ? stagedEndOffset : firstOffset);
     }
     const segment = local.segments.active;
     const position = segment.stage(records, local.config.indexIntervalBytes);

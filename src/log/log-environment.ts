@@ -17,6 +17,8 @@ export interface LogEnvironment extends SegmentEnvironment {
   readonly tailCache: TailCache;
   readonly writer: LogWriter;
   readonly producerIdExpirationMs: number;
+  /** Writes how far the logs of a log directory are compacted. */
+  readonly writeCleanerCheckpoint?: (logDirectory: string) => void;
   /** Whether reads from disk check each batch's checksum, not only its framing. */
   readonly verifyChecksumsOnRead: boolean;
 }

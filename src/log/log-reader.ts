@@ -135,7 +135,10 @@ export class LogReader {
     let position =
       hinted?.position ?? (segment.writtenBytes === 0 ? 0 : this.floorPosition(segment, startOffset));
     // Offsets that no batch has (an aborted append, a compacted end) lead on into the next segment.
-    while (position >= segment.writtenBytes) {
+    while (
+      position >= segment.writtenBytes ||
+      (hinted === undefined && this.endsBelow(segment, startOffset))
+    ) {
       const next = this.segments.higher(segment.baseOffset);
       if (next === undefined) break;
       segment = next;
@@ -149,12 +152,11 @@ export class LogReader {
     const sizeInBytes = Math.min(maxBytes, segment.writtenBytes - position);
     if (sizeInBytes <= 0 && !minOneMessage)
       return { fetchOffset, slices: [], sizeInBytes: 0, upperBound: startOffset };
-    const next = this.segments.higher(segment.baseOffset)?.baseOffset;
-    const upperBound = this.upperBound(
-      segment,
-      position + sizeInBytes,
-      next === undefined ? maxOffset : min64(next, maxOffset),
-    );
+    // What was read last ended where this begins. Else the place is that of an index entry, a little before it.
+    const upperBound =
+      hinted !== undefined
+        ? this.upperBound(segment, position + sizeInBytes, maxOffset)
+        : this.upperBoundFrom(segment, startOffset, maxBytes, maxOffset);
     const slice = new ColdSlice(sizeInBytes, () =>
       this.load(segment, position, startOffset, maxBytes, maxOffset, minOneMessage),
     );
@@ -170,12 +172,39 @@ export class LogReader {
   }
 
   /** An offset behind all batches that start before `position`. */
-  private upperBound(segment: LogSegment, position: number, limit: Offset): Offset {
-    if (segment.writtenBytes === 0) return limit;
+  private upperBound(segment: LogSegment, position: number, maxOffset: Offset): Offset {
+    const next = this.segments.higher(segment.baseOffset)?.baseOffset ?? maxOffset;
     const entry = segment.offsetIndex.index.isLoaded
       ? segment.offsetIndex.firstAtOrAfter(position)
       : undefined;
-    return entry === undefined ? limit : min64(limit, entry.offset);
+    return min64(maxOffset, entry?.offset ?? next);
+  }
+
+  /** Whether a segment that gets no more batches has none that holds `offset` or follows it. */
+  private endsBelow(segment: LogSegment, offset: Offset): boolean {
+    if (segment === this.segments.active || segment.baseOffset > offset) return false;
+    if (segment.offsetIndex.firstAbove(offset) !== undefined) return false;
+    try {
+      return segment.endOffset() <= offset;
+    } catch (error) {
+      throw this.directory.storageError(error);
+    }
+  }
+
+  /**
+   * An offset behind all batches of `maxBytes`, or of one batch, from the one that holds `startOffset` or follows it.
+   */
+  private upperBoundFrom(
+    segment: LogSegment,
+    startOffset: Offset,
+    maxBytes: number,
+    maxOffset: Offset,
+  ): Offset {
+    const start = segment.offsetIndex.index.isLoaded
+      ? segment.offsetIndex.firstAbove(startOffset)
+      : undefined;
+    const position = start === undefined ? segment.writtenBytes : start.position + Math.max(maxBytes, 1);
+    return this.upperBound(segment, position, maxOffset);
   }
 
   private async load(
@@ -191,6 +220,8 @@ export class LogReader {
     for (;;) {
       const records = await this.loadFrom(segment, position, startOffset, maxBytes, maxOffset, minOneMessage);
       if (records !== undefined) return records;
+      // What follows it is not what followed it when the read was planned.
+      if (segment.replaced) return EMPTY;
       const next = this.segments.higher(segment.baseOffset);
       if (next === undefined) return EMPTY;
       segment = next;
@@ -198,7 +229,10 @@ export class LogReader {
     }
   }
 
-  /** `undefined` if the segment has no batch at or behind `startOffset`. */
+  /**
+   * `undefined` if the segment has no batch at or behind `startOffset`; nothing if it is no longer what the read was
+   * planned for. Who reads on plans anew.
+   */
   private async loadFrom(
     segment: LogSegment,
     firstPosition: number,
@@ -215,6 +249,7 @@ export class LogReader {
       const end = segment.writtenBytes;
       const size = Math.min(wanted, end - position);
       if (size <= 0) return undefined;
+      if (segment.replaced) return EMPTY;
       const { truncations } = segment;
       const bytes = await this.readBytes(segment, position, size);
       if (segment.truncations !== truncations) return EMPTY;

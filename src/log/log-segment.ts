@@ -20,7 +20,8 @@ import { OFFSET_INDEX_ENTRY_BYTES, OffsetIndex } from './offset-index.ts';
 import { TIME_INDEX_ENTRY_BYTES, TimeIndex, type TimestampOffset } from './time-index.ts';
 import { type AbortedTxn, TransactionIndex } from './transaction-index.ts';
 
-const MAX_RELATIVE_OFFSET = 0x7fff_ffff;
+/** In the 32 bits of an index entry. */
+export const MAX_RELATIVE_OFFSET = 0x7fff_ffff;
 
 /** What the segments of all logs of a broker share. */
 export interface SegmentEnvironment {
@@ -70,6 +71,11 @@ export class LogSegment {
   /** Set when its files have got `.deleted` names, or are gone. */
   deleted = false;
   /**
+   * A compacted segment has taken its place: nobody reads it any more, because the files of the name that it goes by
+   * may be another segment's. What reads it now goes on with its open file.
+   */
+  replaced = false;
+  /**
    * How often its end was cut: a read that saw another number before it may have read what was written
    * since.
    */
@@ -82,6 +88,7 @@ export class LogSegment {
   private bytesSinceLastIndexEntry = 0;
   private maxTimestamp: TimestampOffset | undefined;
   private firstBatchTimestampMs: Timestamp | undefined;
+  private knownEndOffset: Offset | undefined;
 
   constructor(
     environment: SegmentEnvironment,
@@ -141,7 +148,7 @@ export class LogSegment {
     if (this.stagedBytes > config.segmentBytes - bytes) return true;
     if (
       this.stagedBytes > 0 &&
-      this.timeWaitedForRoll(nowMs, maxTimestamp) > config.segmentMs - this.rollJitterMs
+      this.timeWaitedForRoll(nowMs, maxTimestamp) > maxSegmentMs(config) - this.rollJitterMs
     )
       return true;
     if (!this.canHold(lastOffset)) return true;
@@ -175,6 +182,7 @@ export class LogSegment {
    */
   stage(records: Buffer, indexIntervalBytes: number): number {
     this.ensureIndexes();
+    this.knownEndOffset = undefined;
     const start = this.stagedBytes;
     for (let at = 0; at < records.length; ) {
       const batch = new RecordBatch(records, at);
@@ -382,6 +390,12 @@ export class LogSegment {
     return { end: this.scan(from, this.writtenBytes, visit), nextOffset, lastEpoch };
   }
 
+  /** The offset behind the last batch, read once. */
+  endOffset(): Offset {
+    this.knownEndOffset ??= this.readNextOffset().nextOffset;
+    return this.knownEndOffset;
+  }
+
   // Changing.
 
   /**
@@ -452,6 +466,7 @@ export class LogSegment {
 
   /** The log file ends at `position`, and the indexes say nothing of what was behind it. */
   private endAt(position: number): void {
+    this.knownEndOffset = undefined;
     this.stagedBytes = position;
     this.writtenBytes = position;
     this.bytesSinceLastIndexEntry = 0;
@@ -475,6 +490,16 @@ export class LogSegment {
       this.timeIndex.index.file,
       this.transactionIndex.index.file,
     ];
+  }
+
+  /** Of all files that it may have. */
+  get paths(): string[] {
+    return this.files.map(file => file.path);
+  }
+
+  /** Of the files that are on disk. */
+  get existingPaths(): string[] {
+    return this.files.filter(file => file.exists).map(file => file.path);
   }
 
   get needsSync(): boolean {
@@ -513,7 +538,8 @@ export class LogSegment {
   markDeleted(): void {
     this.deleted = true;
     this.environment.indexMemory.forget(this);
-    for (const file of this.files) if (file.exists) file.rename(file.path + DELETED_SUFFIX);
+    // One that is not there too: its name may be that of a file of the segment that comes in the place of this one.
+    for (const file of this.files) file.rename(file.path + DELETED_SUFFIX);
   }
 
   removeFiles(): void {
@@ -521,6 +547,13 @@ export class LogSegment {
     this.environment.indexMemory.forget(this);
     for (const file of this.files) file.remove();
   }
+}
+
+/** A compacted log has to end a segment in time for max.compaction.lag.ms: the active one is never compacted. */
+export function maxSegmentMs(config: LogConfig): number {
+  return config.cleanupPolicy.has('compact')
+    ? Math.min(config.segmentMs, config.maxCompactionLagMs)
+    : config.segmentMs;
 }
 
 const MAX_OFFSET: Offset = (1n << 63n) - 1n;

@@ -10,11 +10,12 @@ export function openSegment(
   config: LogConfig,
   baseOffset: Offset,
   files: SegmentFiles = NEW_SEGMENT_FILES,
+  createdMs: number = environment.runtime.clock.wallMs(),
 ): LogSegment {
-  const { clock, random } = environment.runtime;
+  const { random } = environment.runtime;
   const jitterMax = Math.min(config.segmentJitterMs, config.segmentMs, 2 ** 47);
   const jitter = jitterMax >= 1 ? random.below(Math.floor(jitterMax)) : 0;
-  const segment = new LogSegment(environment, directory, baseOffset, files, clock.wallMs(), jitter);
+  const segment = new LogSegment(environment, directory, baseOffset, files, createdMs, jitter);
   // The name of the file is all that tells where an empty log goes on. Nothing is needed to tell that of offset 0.
   if (!files.hasLog && baseOffset !== 0) segment.log.open();
   return segment;

@@ -83,6 +83,14 @@ export class OffsetIndex {
     return slot < 0 ? undefined : this.entry(slot);
   }
 
+  /**
+   * The first entry whose offset is above `offset`: the first batch that ends there starts at its position or before.
+   */
+  firstAbove(offset: Offset): OffsetPosition | undefined {
+    const slot = this.slotFor(offset) + 1;
+    return slot < this.entries ? this.entry(slot) : undefined;
+  }
+
   private slotFor(offset: Offset): number {
     const relative = diff64(offset, this.baseOffset);
     const { buffer } = this.index;

@@ -151,4 +151,9 @@ export class TailCacheOfLog {
   clear(): void {
     while (this.head < this.entries.length) this.dropOldest();
   }
+
+  /** Drops what stands in segments that others have replaced: aborted records may be gone from those. */
+  dropReplaced(): void {
+    while (this.entries[this.head]?.segment.replaced === true) this.dropOldest();
+  }
 }

@@ -11,7 +11,7 @@ import {
 import type { Uuid } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { abortedTransactions } from './aborted-transactions.ts';
+import { abortedTransactions, collectAbortedTxns } from './aborted-transactions.ts';
 import type { FetchDataInfo, FetchIsolation, LogOffsetMetadata } from './fetch-data-info.ts';
 import type { EpochEntry, LeaderEpochFileCache, OffsetAndEpoch } from './leader-epoch-file-cache.ts';
 import { LocalLog, type LocalLogOwner } from './local-log.ts';
@@ -27,11 +27,13 @@ import {
 import type { LogOffsetsListener } from './log-offsets-listener.ts';
 import { replayProducerState } from './log-replay.ts';
 import { deletableSegments } from './log-retention.ts';
+import type { LogSegment, SegmentFiles } from './log-segment.ts';
 import type { LogSegments } from './log-segments.ts';
 import { writeTopicId } from './partition-metadata-file.ts';
 import type { ProducerStateEntry } from './producer-state-entry.ts';
 import type { ProducerStateManager } from './producer-state-manager.ts';
 import type { TopicPartition } from './topic-partition.ts';
+import type { AbortedTxn } from './transaction-index.ts';
 
 export type { OffsetAndEpoch } from './leader-epoch-file-cache.ts';
 export type { TimestampAndOffset } from './log-offset-lookup.ts';
@@ -57,6 +59,8 @@ export class UnifiedLog implements LocalLogOwner {
   readonly leaderEpochCache: LeaderEpochFileCache;
   readonly producerState: ProducerStateManager;
   listener: LogOffsetsListener | undefined;
+  /** What the cleaner has noted: all below is compacted. `undefined` if it was never here. */
+  cleanerCheckpoint: Offset | undefined;
 
   private readonly environment: LogEnvironment;
   private readonly dir: LogDirectoryState;
@@ -390,6 +394,7 @@ export class UnifiedLog implements LocalLogOwner {
       return true;
     }
     this.dir.onDisk(() => {
+      this.lowerCleanerCheckpoint(offset);
       local.truncateTo(offset);
       this.startOffset = min64(this.startOffset, offset);
       if (this.highWatermarkOffset > offset) this.updateHighWatermark(offset);
@@ -406,6 +411,7 @@ export class UnifiedLog implements LocalLogOwner {
     const { local, leaderEpochCache } = this;
     local.prepareToTruncate();
     this.dir.onDisk(() => {
+      this.lowerCleanerCheckpoint(offset);
       local.truncateFullyAndStartAt(offset);
       this.startOffset = logStartOffset;
       this.highWatermarkOffset = max64(this.highWatermarkOffset, logStartOffset);
@@ -415,6 +421,16 @@ export class UnifiedLog implements LocalLogOwner {
       this.producerState.truncateFullyAndStartAt(offset);
       this.updateFirstUnstableOffset();
     });
+  }
+
+  /**
+   * What comes at `offset` is not compacted. This must be on disk first: a tombstone there would seem to have done its
+   * work, and would go before the records that it deletes.
+   */
+  private lowerCleanerCheckpoint(offset: Offset): void {
+    if (this.cleanerCheckpoint === undefined || this.cleanerCheckpoint <= offset) return;
+    this.cleanerCheckpoint = offset;
+    this.environment.writeCleanerCheckpoint?.(this.logDirectory);
   }
 
   private rebuildProducerState(endOffset: Offset): void {
@@ -476,6 +492,42 @@ export class UnifiedLog implements LocalLogOwner {
       for (const segment of deletable) this.producerState.removeSnapshot(segment.baseOffset);
       return deletable.length;
     });
+  }
+
+  // Compaction.
+
+  /** Changes when what the log held before may be gone from its end, or the log has ended. */
+  get life(): number {
+    return this.local.isClosed ? -1 : this.local.rewinds;
+  }
+
+  /** The aborted transactions that overlap [`from`, `to`), in the order of their markers. */
+  collectAbortedTxns(from: Offset, to: Offset): AbortedTxn[] {
+    return this.dir.onDisk(() => collectAbortedTxns(this.environment, this, from, to));
+  }
+
+  /**
+   * Puts a compacted segment at `baseOffset`, in `.cleaned` files that are on disk, in the place of `old`. `false` if
+   * some of those are gone (retention): then nothing has changed.
+   */
+  replaceSegments(old: readonly LogSegment[], baseOffset: Offset, files: SegmentFiles): boolean {
+    this.local.checkOnline();
+    const { all, active } = this.segments;
+    const slot = all.indexOf(old[0]!);
+    if (slot < 0 || old.some((segment, at) => all[slot + at] !== segment)) return false;
+    invariant(!old.includes(active), 'S10', 'the active segment is not compacted');
+    this.dir.onDisk(() => {
+      this.local.replaceSegments(old, baseOffset, files);
+      for (const segment of old) {
+        if (segment.baseOffset !== baseOffset) this.producerState.removeSnapshot(segment.baseOffset);
+      }
+    });
+    return true;
+  }
+
+  /** What an error of the disk means for this log: see {@link LogDirectoryState.storageError}. */
+  storageError(error: unknown): unknown {
+    return this.dir.storageError(error);
   }
 
   // Durability.

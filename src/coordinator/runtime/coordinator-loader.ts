@@ -10,6 +10,8 @@ import type { CoordinatorPartition, PartitionReader } from './partition-writer.t
 
 /** What is replayed between two looks at the event loop, at most (one batch at least). */
 const READ_BYTES_MAX = 256 * 1024;
+/** Of one offset: that the log changes under so many reads in a row is not to be believed. */
+const EMPTY_READS_MAX = 10;
 
 export interface LoadTarget<R> {
   readonly partition: CoordinatorPartition;
@@ -45,6 +47,7 @@ export async function loadShard<R>(
   if (bounds === undefined) throw new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER);
   const counts = { records: 0, skipped: 0 };
   let offset = bounds.logStartOffset;
+  let emptyReads = 0;
   for (;;) {
     const now = reader.bounds(partition);
     if (now === undefined) throw new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER);
@@ -61,7 +64,10 @@ export async function loadShard<R>(
       replayBatch(batch, offset, serde, target.shard, counts);
       next = batch.nextOffset;
     }
-    if (next === offset) throw new KafkaError(Errors.CORRUPT_MESSAGE, `no record batch at offset ${offset}`);
+    // A read gives nothing when the log was compacted under it.
+    emptyReads = next === offset ? emptyReads + 1 : 0;
+    if (emptyReads > EMPTY_READS_MAX)
+      throw new KafkaError(Errors.CORRUPT_MESSAGE, `no record batch at offset ${offset}`);
     offset = next;
     await turn(runtime);
     if (!target.isWanted()) return undefined;
