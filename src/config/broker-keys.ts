@@ -78,9 +78,14 @@ const FOREIGN_PREFIXES: readonly { readonly prefix: string; readonly status: Key
 
 const LISTENER_PREFIX = /^listener\.name\.([^.]+)\.(.+)$/;
 
+/** The keys that a listener may have values of its own for. */
+const KEYS_OF_LISTENERS: ReadonlySet<string> = new Set(['max.connection.creation.rate', 'max.connections']);
+
 /** What a key of a file is. */
 export type RecognizedKey =
   | { readonly kind: 'known'; readonly definition: KeyDefinition }
+  /** Of one listener; the definition is that of the key for all. */
+  | { readonly kind: 'listener'; readonly definition: KeyDefinition }
   | { readonly kind: 'other'; readonly status: KeyStatus }
   | { readonly kind: 'unknown'; readonly nearest: string | undefined };
 
@@ -108,6 +113,7 @@ function recognizeListenerKey(rest: string, name: string): RecognizedKey {
     const near = nearest(rest, BROKER_KEYS.keys());
     return { kind: 'unknown', nearest: near === undefined ? undefined : name.slice(0, -rest.length) + near };
   }
+  if (KEYS_OF_LISTENERS.has(rest)) return { kind: 'listener', definition: plain };
   if (plain.status.kind !== 'supported') return { kind: 'other', status: plain.status };
   return { kind: 'other', status: refused('this version has no values for a single listener') };
 }

@@ -189,12 +189,18 @@ function givenEntry(
 /** Judges a key that has no definition. */
 function judgeOther(
   name: string,
-  { source }: Given,
+  { text, source }: Given,
   problems: ConfigMessage[],
   warnings: ConfigMessage[],
 ): void {
   const recognized = recognizeBrokerKey(name);
-  if (recognized.kind === 'unknown') {
+  if (recognized.kind === 'listener') {
+    const { definition } = recognized;
+    const parsed = parseConfigValue(definition, text);
+    if (!parsed.ok) {
+      problems.push({ key: name, source, message: `${shownValue(definition, text)} ${parsed.problem}` });
+    }
+  } else if (recognized.kind === 'unknown') {
     const hint = recognized.nearest === undefined ? '' : `; the nearest known one is ${recognized.nearest}`;
     problems.push({ key: name, source, message: `is not a known key${hint}` });
   } else if (recognized.kind === 'other') {

@@ -186,6 +186,12 @@ export class KafkaConfig {
     throw new RangeError(`'${name}' has no value and no default`);
   }
 
+  /** A number of one listener, of type INT: `listener.name.<listener>.<name>` if that is given, else `name`. */
+  listenerInt(listenerName: string, name: string): number {
+    const own = this.text(`listener.name.${listenerName.toLowerCase()}.${name}`);
+    return own === null ? this.int(name) : Number(own);
+  }
+
   /** As the text of a file; `null` for none. For keys that are not known too, if they were given. */
   text(name: string): string | null {
     return this.entries.get(name)?.text ?? null;

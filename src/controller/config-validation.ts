@@ -157,6 +157,7 @@ function brokerProblem(
       const hint = recognized.nearest === undefined ? '' : `; the nearest is '${recognized.nearest}'`;
       return `there is no broker configuration key '${name}'${hint}`;
     }
+    if (recognized.kind === 'listener') return `${name}: this version reads it only when the broker starts`;
     if (recognized.kind === 'other') {
       if (recognized.status.kind === 'refused') return `${name}: ${recognized.status.reason}`;
       continue;

@@ -25,7 +25,7 @@ import type { ControllerServer } from './controller-server.ts';
 import { ForwardingManager } from './forwarding-manager.ts';
 import { AdvertisedApis, HandlerTable } from './handler-table.ts';
 import { brokerHandlers } from './handlers/index.ts';
-import { listenerLimits } from './listener-limits.ts';
+import { connectionRateLimits, listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
 import { ReplicaPartitionWriter } from './partition-writer.ts';
 import { type RequestInterceptor, RequestRouter } from './request-router.ts';
@@ -258,7 +258,7 @@ export class BrokerServer {
       this.limitedLogger,
     );
     const handlers = new HandlerTable(brokerHandlers);
-    const quotas = new QuotaManagers(runtime.clock, logger, staticConfig);
+    const quotas = new QuotaManagers(runtime.clock, logger, staticConfig, connectionRateLimits(staticConfig));
     const services: BrokerServices = {
       runtime,
       logger,
@@ -294,7 +294,12 @@ export class BrokerServer {
         config = changed;
       },
     });
-    const socketServer = new SocketServer(runtime, logger, listenerLimits(runtime, staticConfig));
+    const socketServer = new SocketServer(
+      runtime,
+      logger,
+      listenerLimits(runtime, staticConfig),
+      quotas.connections,
+    );
     const router = new RequestRouter(handlers, services, this.limitedLogger, {
       intercept: this.options.interceptRequest,
       requestQuota: quotas.request,

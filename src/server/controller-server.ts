@@ -10,7 +10,7 @@ import { ControllerRegistrationManager } from './controller-registration-manager
 import type { ControllerServices } from './controller-services.ts';
 import { HandlerTable } from './handler-table.ts';
 import { controllerHandlers } from './handlers/index.ts';
-import { listenerLimits } from './listener-limits.ts';
+import { connectionRateLimits, listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
 import { QuotaManagers } from './quotas/quota-managers.ts';
 import { type RequestInterceptor, RequestRouter } from './request-router.ts';
@@ -72,7 +72,7 @@ export class ControllerServer {
     });
     this.controller = controller;
     const handlers = new HandlerTable(controllerHandlers);
-    const quotas = new QuotaManagers(runtime.clock, logger, config);
+    const quotas = new QuotaManagers(runtime.clock, logger, config, connectionRateLimits(config));
     this.services = {
       runtime,
       logger,
@@ -94,7 +94,12 @@ export class ControllerServer {
       intercept: interceptRequest,
       requestQuota: quotas.request,
     });
-    this.socketServer = new SocketServer(runtime, logger, listenerLimits(runtime, config));
+    this.socketServer = new SocketServer(
+      runtime,
+      logger,
+      listenerLimits(runtime, config),
+      quotas.connections,
+    );
     // It answers when an image is published, and so comes after all others of this node.
     loader.addPublisher(controller);
     loader.addPublisher(quotas, controller);

@@ -1,8 +1,10 @@
 import { LimitedLogger, type Logger } from '../base/logger.ts';
 import type { Runtime, ServerSocket, Socket, Timer } from '../runtime/runtime.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
+import { ConnectionAcceptor } from './connection-acceptor.ts';
 import { type ConnectionLimitOptions, ConnectionLimits } from './connection-limits.ts';
 import type { ListenerKind } from './handler.ts';
+import { ConnectionRates, NO_RATE_LIMITS } from './quotas/connection-rates.ts';
 import type { RequestRouter } from './request-router.ts';
 
 /** Where clients connect to. */
@@ -31,7 +33,9 @@ export class SocketServer {
   private readonly limitedLogger: LimitedLogger;
   private readonly options: SocketServerOptions;
   private readonly limits: ConnectionLimits;
+  private readonly rates: ConnectionRates;
   private readonly connections = new Set<Connection>();
+  private readonly acceptors: ConnectionAcceptor[] = [];
   private readonly servers: ServerSocket[] = [];
   private sweepTimer: Timer | undefined;
   private accepted = 0;
@@ -39,12 +43,14 @@ export class SocketServer {
   private stopping = false;
   private onEmpty: (() => void) | undefined;
 
-  constructor(runtime: Runtime, logger: Logger, options: SocketServerOptions) {
+  /** Without `rates` connections may come as fast as they do. */
+  constructor(runtime: Runtime, logger: Logger, options: SocketServerOptions, rates?: ConnectionRates) {
     this.runtime = runtime;
     this.logger = logger;
     this.limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
     this.options = options;
     this.limits = new ConnectionLimits(options);
+    this.rates = rates ?? unlimitedRates(runtime, this.limitedLogger);
   }
 
   /** Open connections. */
@@ -58,12 +64,18 @@ export class SocketServer {
    */
   async listen(endpoint: Endpoint, router: RequestRouter): Promise<number> {
     const { host, port } = endpoint;
+    const { listenerName } = endpoint;
+    const acceptor = new ConnectionAcceptor(this.runtime.timers, this.rates, listenerName, {
+      open: socket => this.open(socket, endpoint, router),
+      dropped: socket => this.limits.release(socket.remoteAddress, listenerName),
+    });
     const server = await this.runtime.network.listen({ host, port, backlog: this.options.backlog }, socket =>
-      this.accept(socket, endpoint, router),
+      this.accept(socket, listenerName, acceptor),
     );
+    this.acceptors.push(acceptor);
     this.servers.push(server);
     this.sweepTimer ??= this.runtime.timers.after(SWEEP_MS, () => this.sweep());
-    this.logger.info('listening', { listener: endpoint.listenerName, host, port: server.port });
+    this.logger.info('listening', { listener: listenerName, host, port: server.port });
     return server.port;
   }
 
@@ -81,6 +93,7 @@ export class SocketServer {
     this.stopping = true;
     this.sweepTimer?.cancel();
     const closed = this.servers.map(server => server.close());
+    for (const acceptor of this.acceptors) acceptor.close();
     for (const connection of [...this.connections]) connection.shutdown();
     if (this.connections.size > 0) {
       await new Promise<void>(resolve => {
@@ -95,16 +108,21 @@ export class SocketServer {
     await Promise.all(closed);
   }
 
-  private accept(socket: Socket, endpoint: Endpoint, router: RequestRouter): void {
+  private accept(socket: Socket, listenerName: string, acceptor: ConnectionAcceptor): void {
     const address = socket.remoteAddress;
-    const verdict = this.stopping ? 'stopping' : this.limits.admit(address);
+    const verdict = this.stopping ? 'stopping' : this.limits.admit(address, listenerName);
     if (verdict !== 'admitted') {
       socket.setHandlers({ onData() {}, onDrain() {}, onClose() {} });
       socket.destroy();
       this.limitedLogger.warn(`refused ${verdict}`, 'a connection is refused', { reason: verdict, address });
       return;
     }
+    acceptor.accept(socket);
+  }
+
+  private open(socket: Socket, endpoint: Endpoint, router: RequestRouter): void {
     const { listenerName, kind } = endpoint;
+    const address = socket.remoteAddress;
     const { localAddress, localPort, remotePort } = socket;
     const connectionId = `${localAddress}:${localPort}-${address}:${remotePort}-${this.accepted++}`;
     const connection = new Connection(
@@ -130,7 +148,7 @@ export class SocketServer {
 
   private release(connection: Connection): void {
     this.connections.delete(connection);
-    this.limits.release(connection.clientAddress);
+    this.limits.release(connection.clientAddress, connection.listenerName);
     if (this.connections.size === 0) this.onEmpty?.();
   }
 
@@ -139,4 +157,8 @@ export class SocketServer {
     for (const connection of this.connections) connection.checkDeadlines(now);
     this.sweepTimer = this.runtime.timers.after(SWEEP_MS, () => this.sweep());
   }
+}
+
+function unlimitedRates({ clock }: Runtime, logger: LimitedLogger): ConnectionRates {
+  return new ConnectionRates(clock, logger, { samples: 1, sampleMs: 1_000 }, NO_RATE_LIMITS);
 }

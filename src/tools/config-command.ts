@@ -52,9 +52,9 @@ function rowsOf(report: ConfigReport): ConfigRow[] {
     const status =
       recognized.kind === 'unknown'
         ? undefined
-        : recognized.kind === 'known'
-          ? recognized.definition.status
-          : recognized.status;
+        : recognized.kind === 'other'
+          ? recognized.status
+          : recognized.definition.status;
     rows.push({
       key,
       value: entry.text !== null && isSensitiveBrokerKey(key) ? '(hidden)' : entry.text,

@@ -88,9 +88,10 @@ describe('the keys of the broker', () => {
     expect(recognizeBrokerKey('listener.name.external.scram-sha-256.sasl.jaas.config')).toMatchObject({
       kind: 'other',
     });
-    expect(recognizeBrokerKey('listener.name.external.max.connections')).toMatchObject({
+    expect(recognizeBrokerKey('listener.name.external.connections.max.idle.ms')).toMatchObject({
       status: { kind: 'refused' },
     });
+    expect(recognizeBrokerKey('listener.name.external.max.connections')).toMatchObject({ kind: 'listener' });
     for (const name of ['zookeeper.connect', 'broker.id.generation.enable', 'log.message.format.version']) {
       expect(recognizeBrokerKey(name)).toMatchObject({ status: { kind: 'no-effect' } });
     }

@@ -333,9 +333,11 @@ describe('a wrong configuration', () => {
     ['max.connections.per.ip.overrides=127.0.0.1', 'is not of the form address:connections'],
     ['queued.max.request.bytes=5', "'5' is refused: this version limits the requests of each connection"],
     [
-      'listener.name.plaintext.max.connections=5',
+      'listener.name.plaintext.connections.max.idle.ms=5',
       'is refused: this version has no values for a single listener',
     ],
+    ['listener.name.plaintext.max.connections=-1', 'must be at least 0'],
+    ['listener.name.plaintext.max.connection.creation.rate=x', "'x' "],
     ['a\\u00zz=1', '\\u must be followed by four hexadecimal digits'],
     ['=1', 'a value without a key'],
   ])('is refused: %s', (lines, expected) => {

@@ -31,6 +31,7 @@ import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { BrokerServices } from '../../src/server/broker-services.ts';
 import type { RequestContext } from '../../src/server/handler.ts';
 import { fetchHandler } from '../../src/server/handlers/01-fetch.ts';
+import { NO_RATE_LIMITS } from '../../src/server/quotas/connection-rates.ts';
 import { QuotaManagers } from '../../src/server/quotas/quota-managers.ts';
 import { listOffsetsHandler } from '../../src/server/handlers/02-list-offsets.ts';
 import { LOG_CONFIG } from '../log/log-fixture.ts';
@@ -114,7 +115,7 @@ export class TestBroker {
     this.life++;
     const life = this.life;
     const runtime: Runtime = { ...cluster.clock, disk: this.disk };
-    this.quotas = new QuotaManagers(cluster.clock.clock, silentLogger, cluster.config);
+    this.quotas = new QuotaManagers(cluster.clock.clock, silentLogger, cluster.config, NO_RATE_LIMITS);
     this.logManager = new LogManager(runtime, silentLogger, {
       logDirs: ['/data'],
       defaultConfig: cluster.logConfig,

@@ -7,7 +7,8 @@ import type { ControllerServices } from '../../src/server/controller-services.ts
 import { defineControllerHandler, defineHandler } from '../../src/server/handler.ts';
 import { HandlerTable } from '../../src/server/handler-table.ts';
 import { RequestRouter } from '../../src/server/request-router.ts';
-import { SocketServer } from '../../src/server/socket-server.ts';
+import { ConnectionRates, type ConnectionRateLimits } from '../../src/server/quotas/connection-rates.ts';
+import { SocketServer, type SocketServerOptions } from '../../src/server/socket-server.ts';
 import { LimitedLogger } from '../../src/base/logger.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
 import { FakeSocket, requestFrame } from './fake-network.ts';
@@ -48,15 +49,21 @@ beforeEach(() => {
   runtime = new ManualRuntime();
   logger = new MemoryLogger();
   answers = [];
-  server = new SocketServer(runtime, logger, {
+  server = serverOf();
+});
+
+function serverOf(changes: Partial<SocketServerOptions> = {}, rates?: ConnectionRates): SocketServer {
+  const options = {
     maxFrameBytes: 1000,
     maxIdleMs: 60_000,
     maxConnections: 4,
     maxConnectionsPerIp: 2,
     perIpOverrides: new Map([['10.0.0.9', 0]]),
     backlog: 50,
-  });
-});
+    ...changes,
+  };
+  return new SocketServer(runtime, logger, options, rates);
+}
 
 describe('SocketServer', () => {
   test('a connection that comes while the broker starts is taken, and served when it has started', async () => {
@@ -102,6 +109,17 @@ describe('SocketServer', () => {
     expect(logger.messages('warn')).toEqual(['a connection is refused', 'a connection is refused']);
   });
 
+  test('refuses connections above the limit of a listener, and takes those to others', async () => {
+    server = serverOf({ perListener: new Map([['broker', 1]]) });
+    await open('broker', 1);
+    await open('controller', 2);
+    const first = runtime.network.accept(1, new FakeSocket('10.0.0.1'));
+    expect(runtime.network.accept(1, new FakeSocket('10.0.0.2')).destroyed).toBe(true);
+    expect(runtime.network.accept(2, new FakeSocket('10.0.0.3')).destroyed).toBe(false);
+    first.destroy();
+    expect(runtime.network.accept(1, new FakeSocket('10.0.0.2')).destroyed).toBe(false);
+  });
+
   test('looks at the deadlines of connections by itself', async () => {
     await open('broker', 1);
     const idle = runtime.network.accept(1, new FakeSocket());
@@ -137,5 +155,97 @@ describe('SocketServer', () => {
     runtime.advance(5000);
     await stopped;
     expect(busy.destroyed).toBe(true);
+  });
+});
+
+describe('connections that come too fast', () => {
+  const version = requestFrame(HeartbeatRequest, 4, {});
+  /** One sample of a second: at 2 a second the second connection is in time and the third is not. */
+  const ratesOf = (changes: Partial<ConnectionRateLimits> = {}): ConnectionRates =>
+    new ConnectionRates(
+      runtime.clock,
+      new LimitedLogger(logger, () => runtime.nowMs, 1000),
+      { samples: 2, sampleMs: 1_000 },
+      { node: Number.POSITIVE_INFINITY, listeners: new Map(), protectedListener: undefined, ...changes },
+    );
+  const many = { maxConnections: 100, maxConnectionsPerIp: 100 };
+  const connect = (port = 1, address = '10.0.0.1'): FakeSocket =>
+    runtime.network.accept(port, new FakeSocket(address));
+
+  test('wait in the order in which they came, and are served when it is their turn', async () => {
+    server = serverOf(many, ratesOf({ node: 2 }));
+    await open('broker', 1);
+    const [first, second, third, fourth] = [connect(), connect(), connect(), connect()];
+    expect([first, second, third, fourth].map(socket => socket.paused)).toEqual([false, false, true, true]);
+    expect(server.connectionCount).toBe(4);
+    // 3 in a second: (3 - 2) / 2 of a second too early.
+    runtime.advance(499);
+    expect(third.paused).toBe(true);
+    runtime.advance(1);
+    expect(third.paused).toBe(false);
+    third.receive(version);
+    expect(answers).toHaveLength(1);
+    // The fourth is counted only now: 4 in 1.5 s are 2.667 a second, (2.667 - 2) / 2 * 1.5 s.
+    expect(fourth.paused).toBe(true);
+    runtime.advance(500);
+    expect(fourth.paused).toBe(false);
+    expect(fourth.destroyed).toBe(false);
+  });
+
+  test('wait at the listener that is limited, and not at others', async () => {
+    server = serverOf(many, ratesOf({ listeners: new Map([['broker', 1]]) }));
+    await open('broker', 1);
+    await open('controller', 2);
+    expect([connect(1), connect(1), connect(2), connect(2), connect(2)].map(({ paused }) => paused)).toEqual([
+      ...[false, true],
+      ...[false, false, false],
+    ]);
+  });
+
+  test('of one address are closed after a moment, those of others are let in', async () => {
+    const rates = ratesOf();
+    rates.update('10.0.0.1', 1);
+    server = serverOf(many, rates);
+    await open('broker', 1);
+    const first = connect();
+    const second = connect();
+    expect(connect(1, '10.0.0.2').paused).toBe(false);
+    expect([first.paused, second.paused]).toEqual([false, true]);
+    expect(server.connectionCount).toBe(3);
+    runtime.advance(999);
+    expect(second.destroyed).toBe(false);
+    runtime.advance(1);
+    expect(second.destroyed).toBe(true);
+    expect(server.connectionCount).toBe(2);
+    // The one that was closed does not count: after another second there is room.
+    runtime.advance(1_000);
+    expect(connect().paused).toBe(false);
+    expect(logger.messages('info')).toContain('a connection is closed by the quota of its address');
+  });
+
+  test('free their places when they go while they wait', async () => {
+    server = serverOf(many, ratesOf({ node: 1 }));
+    await open('broker', 1);
+    connect();
+    const gone = connect();
+    const next = connect();
+    gone.destroy();
+    expect(server.connectionCount).toBe(2);
+    runtime.advance(1_000);
+    expect(next.paused).toBe(false);
+  });
+
+  test('are closed when the server stops', async () => {
+    const rates = ratesOf({ node: 2 });
+    rates.update(null, 1);
+    server = serverOf(many, rates);
+    await open('broker', 1);
+    const [first, held, waits] = [connect(), connect(), connect()];
+    const stopped = server.stop(5_000);
+    expect([held.destroyed, waits.destroyed]).toEqual([true, true]);
+    first.destroy();
+    await stopped;
+    expect(server.connectionCount).toBe(0);
+    expect(runtime.pendingTimers).toBe(0);
   });
 });

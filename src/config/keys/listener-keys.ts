@@ -96,7 +96,6 @@ export const LISTENER_KEYS: readonly KeyDefinition[] = [
   ),
   int('max.connection.creation.rate', INT_MAX, 'MEDIUM', 'Most new connections a second.', {
     check: atLeast(0),
-    status: refused('this version limits how many connections there are, not how fast they come'),
   }),
   long(
     'connections.max.idle.ms',

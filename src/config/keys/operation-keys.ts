@@ -9,7 +9,7 @@ import {
   refused,
   string,
 } from '../key-definition.ts';
-import { METRICS, NO_QUOTAS, REFUSED_QUOTAS } from './statuses.ts';
+import { JAVA_CLASS, METRICS, NO_MOVE_QUOTA } from './statuses.ts';
 
 /** Quotas, metrics, and where values come from. */
 export const OPERATION_KEYS: readonly KeyDefinition[] = [
@@ -18,7 +18,7 @@ export const OPERATION_KEYS: readonly KeyDefinition[] = [
     null,
     'LOW',
     'A class that decides the quotas of clients.',
-    REFUSED_QUOTAS,
+    JAVA_CLASS,
   ),
   int('quota.window.num', 11, 'LOW', 'Samples kept for quotas of clients.', {
     check: atLeast(1),
@@ -45,7 +45,7 @@ export const OPERATION_KEYS: readonly KeyDefinition[] = [
     'Samples kept for quotas of moves between directories.',
     {
       check: atLeast(1),
-      ...NO_QUOTAS,
+      ...NO_MOVE_QUOTA,
     },
   ),
   int(
@@ -55,7 +55,7 @@ export const OPERATION_KEYS: readonly KeyDefinition[] = [
     'Length in seconds of each of these samples.',
     {
       check: atLeast(1),
-      ...NO_QUOTAS,
+      ...NO_MOVE_QUOTA,
     },
   ),
   list(

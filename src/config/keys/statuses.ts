@@ -26,8 +26,9 @@ export const NO_PURGATORY: Status = {
   status: noEffect('waiting requests are removed as soon as they complete; there is nothing to purge'),
 };
 export const METRICS: Status = { status: noEffect('this version publishes no metrics') };
-export const NO_QUOTAS: Status = { status: noEffect('this version has no quotas') };
-export const REFUSED_QUOTAS: Status = { status: refused('this version has no quotas') };
+export const NO_MOVE_QUOTA: Status = {
+  status: noEffect('this version has no quota for moves between directories'),
+};
 export const NO_TRANSACTIONS: Status = { status: noEffect('this version does not serve transactions') };
 export const NO_SHARE_GROUPS: Status = { status: noEffect('this version does not serve share groups') };
 export const NO_STREAMS_GROUPS: Status = { status: noEffect('this version does not serve streams groups') };

@@ -4,6 +4,7 @@ import { ClientQuotaKey, QuotaEntityType } from '../../config/quota-keys.ts';
 import type { MetadataDelta } from '../../metadata/metadata-delta.ts';
 import type { MetadataPublisher } from '../../metadata/metadata-publisher.ts';
 import type { Clock } from '../../runtime/runtime.ts';
+import { ConnectionRates, type ConnectionRateLimits } from './connection-rates.ts';
 import { ClientQuotaManager, type QuotaClient, THROTTLE_MS_MAX } from './client-quota-manager.ts';
 import { ControllerMutationQuota, MutationMeter } from './controller-mutation-quota.ts';
 import type { QuotaUsage } from './quota-usage.ts';
@@ -17,17 +18,19 @@ export class QuotaManagers implements MetadataPublisher {
   readonly produce: ClientQuotaManager;
   readonly fetch: ClientQuotaManager;
   readonly request: RequestTimeQuota;
+  readonly connections: ConnectionRates;
   private readonly clock: Clock;
   private readonly controllerMutation: ClientQuotaManager;
   private readonly managers: ReadonlyMap<string, ClientQuotaManager>;
 
-  constructor(clock: Clock, logger: Logger, config: KafkaConfig) {
+  constructor(clock: Clock, logger: Logger, config: KafkaConfig, connections: ConnectionRateLimits) {
     this.clock = clock;
     const limited = new LimitedLogger(logger.child('quotas'), () => clock.monotonicMs(), LOG_PERIOD_MS);
     const window = {
       samples: config.int('quota.window.num'),
       sampleMs: config.int('quota.window.size.seconds') * 1_000,
     };
+    this.connections = new ConnectionRates(clock, limited, window, connections);
     const managerOf = (quota: ClientQuotaKey, throttleMaxMs: number): ClientQuotaManager =>
       new ClientQuotaManager(clock, limited, { quota, window, throttleMaxMs });
     this.produce = managerOf(ClientQuotaKey.PRODUCER_BYTE_RATE, THROTTLE_MS_MAX);
@@ -64,14 +67,19 @@ export class QuotaManagers implements MetadataPublisher {
   onMetadataUpdate({ clientQuotas }: MetadataDelta): void {
     if (clientQuotas === undefined) return;
     for (const { entity, changes } of clientQuotas.changes.values()) {
-      if (entity.some(part => part.entityType === QuotaEntityType.IP)) continue;
-      for (const [key, value] of changes) this.managers.get(key)?.update(entity, value);
+      const ip = entity.find(part => part.entityType === QuotaEntityType.IP);
+      for (const [key, value] of changes) {
+        if (ip === undefined) this.managers.get(key)?.update(entity, value);
+        else if (key === ClientQuotaKey.CONNECTION_CREATION_RATE)
+          this.connections.update(ip.entityName, value);
+      }
     }
   }
 
   /** Everybody who has a limit and has used something of it lately, by quota. */
   *usages(): Iterable<QuotaUsage> {
     for (const manager of this.managers.values()) yield* manager.usages();
+    yield* this.connections.usages();
   }
 
   /** Those who are held back now. */

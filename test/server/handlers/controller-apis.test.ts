@@ -37,6 +37,7 @@ import { alterConfigs } from '../../../src/server/handlers/33-alter-configs.ts';
 import { createPartitions } from '../../../src/server/handlers/37-create-partitions.ts';
 import { incrementalAlterConfigs } from '../../../src/server/handlers/44-incremental-alter-configs.ts';
 import { listConfigResources } from '../../../src/server/handlers/74-list-config-resources.ts';
+import { NO_RATE_LIMITS } from '../../../src/server/quotas/connection-rates.ts';
 import { QuotaManagers } from '../../../src/server/quotas/quota-managers.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ControllerHarness } from '../../controller/support/controller-harness.ts';
@@ -57,7 +58,7 @@ function servicesOf(harness: ControllerHarness): Partial<ControllerServices & Br
   return {
     nodeId: 1,
     controller,
-    quotas: new QuotaManagers(harness.clock.clock, silentLogger, controller.brokerConfig()),
+    quotas: new QuotaManagers(harness.clock.clock, silentLogger, controller.brokerConfig(), NO_RATE_LIMITS),
     metadata: () => loader.image(),
     get config() {
       return controller.brokerConfig();

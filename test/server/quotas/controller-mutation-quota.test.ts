@@ -17,6 +17,7 @@ import type { ControllerServices } from '../../../src/server/controller-services
 import { createTopics } from '../../../src/server/handlers/19-create-topics.ts';
 import { deleteTopics } from '../../../src/server/handlers/20-delete-topics.ts';
 import { createPartitions } from '../../../src/server/handlers/37-create-partitions.ts';
+import { NO_RATE_LIMITS } from '../../../src/server/quotas/connection-rates.ts';
 import { QuotaManagers } from '../../../src/server/quotas/quota-managers.ts';
 import { ControllerHarness, testConfig } from '../../controller/support/controller-harness.ts';
 import { ask } from '../handlers/handler-harness.ts';
@@ -30,7 +31,7 @@ describe('the quota of changes to partitions', () => {
 
   beforeEach(async () => {
     harness = await ControllerHarness.started([1]);
-    const quotas = new QuotaManagers(harness.clock.clock, silentLogger, testConfig());
+    const quotas = new QuotaManagers(harness.clock.clock, silentLogger, testConfig(), NO_RATE_LIMITS);
     harness.loader.addPublisher(quotas, harness.controller);
     services = { controller: harness.controller, quotas };
     const entity = [{ entityType: 'user', entityName: 'ANONYMOUS' }];

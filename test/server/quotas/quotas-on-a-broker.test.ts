@@ -196,4 +196,25 @@ describe('quotas on a broker', () => {
     expect((await produce(client, 'r'))!.throttleTimeMs).toBeGreaterThan(0);
     client.close();
   });
+
+  // The last: after it this host may not connect for a while.
+  it('of new connections close those of an address that makes too many', async () => {
+    const connection = [{ entityType: 'ip', entityName: '127.0.0.1' }];
+    const ops = [{ key: 'connection_creation_rate', value: 1, remove: false }];
+    const messages = [AlterClientQuotasRequest, AlterClientQuotasResponse] as const;
+    const altered = await admin.ask(messages, 1, {
+      entries: [{ entity: connection, ops }],
+      validateOnly: false,
+    });
+    expect(altered!.entries[0]!.errorCode).toBe(0);
+    // 10 fit into the window. A connection that is let in stays open, one that is not is closed before long.
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 12; i++) clients.push(await RawClient.connect(broker.port));
+    await clients[11]!.expectClosed();
+    expect(clients[0]!.closed).toBe(false);
+    expect([...broker.services.quotas.usages()].filter(({ ip }) => ip === '127.0.0.1')).toMatchObject([
+      { quota: 'connection_creation_rate', bound: 1 },
+    ]);
+    for (const client of clients) client.close();
+  });
 });

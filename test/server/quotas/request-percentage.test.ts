@@ -15,6 +15,7 @@ import { defineNodeHandler } from '../../../src/server/handler.ts';
 import { HandlerTable } from '../../../src/server/handler-table.ts';
 import { fetchHandler } from '../../../src/server/handlers/01-fetch.ts';
 import type { NodeServices } from '../../../src/server/node-services.ts';
+import { NO_RATE_LIMITS } from '../../../src/server/quotas/connection-rates.ts';
 import { QuotaManagers } from '../../../src/server/quotas/quota-managers.ts';
 import { RequestRouter } from '../../../src/server/request-router.ts';
 import { brokerConfig } from '../../support/broker-config.ts';
@@ -93,7 +94,7 @@ describe('the quota of request time', () => {
     throttleTimeMs = 0;
     failure = undefined;
     const logger = new MemoryLogger();
-    quotas = new QuotaManagers(runtime.clock, logger, brokerConfig());
+    quotas = new QuotaManagers(runtime.clock, logger, brokerConfig(), NO_RATE_LIMITS);
     const limited = new LimitedLogger(logger, () => runtime.nowMs, 1_000);
     const table = new HandlerTable([heartbeat, brokerHeartbeat, fetch]);
     router = new RequestRouter(table, {} as NodeServices, limited, { requestQuota: quotas.request });
