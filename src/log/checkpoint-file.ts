@@ -74,6 +74,11 @@ export class OffsetCheckpointFile {
     return offsets;
   }
 
+  /** Whether the file, as last read or written, has any entry. */
+  get isWritten(): boolean {
+    return this.keys.size > 0;
+  }
+
   /** Whether the file, as last read or written, has an entry for the partition. */
   names(topicPartition: TopicPartition): boolean {
     return this.keys.has(topicPartitionKey(topicPartition));

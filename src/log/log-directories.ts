@@ -5,7 +5,11 @@ import { type Disk, LockedError } from '../runtime/runtime.ts';
 import { LogDirectory } from './log-directory.ts';
 import type { LogRegistry } from './log-registry.ts';
 
-export type CheckpointKind = 'writeRecoveryPoints' | 'writeLogStartOffsets' | 'writeHighWatermarks';
+export type CheckpointKind =
+  | 'writeRecoveryPoints'
+  | 'writeLogStartOffsets'
+  | 'writeHighWatermarks'
+  | 'writeCleanerOffsets';
 
 /** The `log.dirs` of a broker: their locks and checkpoints, where a new replica goes, and the failure of one (S8). */
 export class LogDirectories {

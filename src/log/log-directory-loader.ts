@@ -30,6 +30,7 @@ export async function loadLogDirectory(
   const recoveryPoints = directory.readRecoveryPoints();
   const logStartOffsets = directory.readLogStartOffsets();
   const highWatermarks = directory.readHighWatermarks();
+  const cleanerOffsets = directory.readCleanerOffsets();
   const unsynced: UnifiedLog[] = [];
   let loaded = 0;
   for (const entry of disk.readDirectorySync(directory.path)) {
@@ -62,6 +63,7 @@ export async function loadLogDirectory(
     };
     const log = new UnifiedLog(environment, directory.state, loadLog(environment, options));
     log.updateHighWatermark(highWatermarks.get(key) ?? 0);
+    if (kind === 'current') log.cleanerCheckpoint = cleanerOffsets.get(key);
     if (log.owesSync) unsynced.push(log);
     found.onLog(log);
     if (++loaded % LOGS_PER_TURN === 0) await new Promise<void>(resolve => runtime.timers.soon(resolve));

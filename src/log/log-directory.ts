@@ -1,11 +1,12 @@
 import { parseInt64, type BrokerEpoch, type Offset } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Disk, DiskLock } from '../runtime/runtime.ts';
-import { CorruptCheckpointError, OffsetCheckpointFile } from './checkpoint-file.ts';
+import { CorruptCheckpointError, OffsetCheckpointFile, type PartitionOffset } from './checkpoint-file.ts';
 import { LogDirSpace } from './log-dir-space.ts';
 import { LogDirectoryState } from './log-environment.ts';
 import {
   CLEAN_SHUTDOWN_FILE,
+  CLEANER_OFFSET_CHECKPOINT,
   HIGH_WATERMARK_CHECKPOINT,
   LOCK_FILE,
   LOG_START_OFFSET_CHECKPOINT,
@@ -32,6 +33,7 @@ export class LogDirectory {
   private readonly recoveryPoints: OffsetCheckpointFile;
   private readonly logStartOffsets: OffsetCheckpointFile;
   private readonly highWatermarks: OffsetCheckpointFile;
+  private readonly cleanerOffsets: OffsetCheckpointFile;
   private lock: DiskLock | undefined;
 
   constructor(
@@ -49,6 +51,7 @@ export class LogDirectory {
     this.recoveryPoints = new OffsetCheckpointFile(disk, `${path}/${RECOVERY_POINT_CHECKPOINT}`);
     this.logStartOffsets = new OffsetCheckpointFile(disk, `${path}/${LOG_START_OFFSET_CHECKPOINT}`);
     this.highWatermarks = new OffsetCheckpointFile(disk, `${path}/${HIGH_WATERMARK_CHECKPOINT}`);
+    this.cleanerOffsets = new OffsetCheckpointFile(disk, `${path}/${CLEANER_OFFSET_CHECKPOINT}`);
   }
 
   get isLocked(): boolean {
@@ -99,6 +102,11 @@ export class LogDirectory {
     return this.readCheckpoint(this.highWatermarks);
   }
 
+  /** How far each log was compacted. */
+  readCleanerOffsets(): Map<string, Offset> {
+    return this.readCheckpoint(this.cleanerOffsets);
+  }
+
   writeRecoveryPoints(logs: readonly UnifiedLog[]): void {
     this.recoveryPoints.write(
       logs.map(log => ({ topicPartition: log.topicPartition, offset: log.recoveryPoint })),
@@ -119,17 +127,25 @@ export class LogDirectory {
     );
   }
 
+  writeCleanerOffsets(logs: readonly UnifiedLog[]): void {
+    const entries: PartitionOffset[] = [];
+    for (const { topicPartition, cleanerCheckpoint } of logs)
+      if (cleanerCheckpoint !== undefined) entries.push({ topicPartition, offset: cleanerCheckpoint });
+    if (entries.length > 0 || this.cleanerOffsets.isWritten) this.cleanerOffsets.write(entries);
+  }
+
   writeCheckpoints(logs: readonly UnifiedLog[]): void {
     this.writeRecoveryPoints(logs);
     this.writeLogStartOffsets(logs);
     this.writeHighWatermarks(logs);
+    this.writeCleanerOffsets(logs);
     // Not before: a full disk may have had no room for them.
     this.checkpointsAreStale = false;
   }
 
   /** Whether a checkpoint still speaks of the partition. */
   checkpointsName(topicPartition: TopicPartition): boolean {
-    return [this.recoveryPoints, this.logStartOffsets, this.highWatermarks].some(file =>
+    return [this.recoveryPoints, this.logStartOffsets, this.highWatermarks, this.cleanerOffsets].some(file =>
       file.names(topicPartition),
     );
   }

@@ -4,6 +4,8 @@ import type { Uuid } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { CleanerConfig } from './cleaner/cleaner-config.ts';
+import { LogCleaner } from './cleaner/log-cleaner.ts';
 import { FileHandleCache } from './file-handle-cache.ts';
 import { IndexMemory } from './index-memory.ts';
 import { describeLogDir, type LogDirDescription } from './log-dir-description.ts';
@@ -60,6 +62,8 @@ export interface LogManagerOptions {
   readonly producerIdExpirationMs?: number;
   /** producer.id.expiration.check.interval.ms */
   readonly producerIdExpirationCheckMs?: number;
+  /** The configuration of the cleaner as it is now. Default: nothing is compacted. */
+  readonly cleanerConfig?: () => CleanerConfig;
   /** A log directory failed. `remaining`: those that still work; at 0 the broker has to stop. */
   readonly onLogDirFailure?: (logDir: string, error: Error, remaining: number) => void;
 }
@@ -81,6 +85,7 @@ export class LogManager {
   private readonly directories: LogDirectories;
   private readonly registry = new LogRegistry();
   private readonly scheduler: Scheduler;
+  private readonly cleaner: LogCleaner | undefined;
   private started = false;
   private stopped = false;
 
@@ -98,6 +103,7 @@ export class LogManager {
       tailCache: new TailCache(tailCacheBytes, options.tailCacheBytesPerLog ?? MIB),
       writer: new LogWriter(runtime.timers, options.writeMode ?? 'synchronous'),
       producerIdExpirationMs: options.producerIdExpirationMs ?? 86_400_000,
+      writeCleanerCheckpoint: logDir => this.writeCleanerCheckpoint(logDir),
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
     };
     this.directories = new LogDirectories(
@@ -109,6 +115,27 @@ export class LogManager {
       options.onLogDirFailure,
     );
     this.scheduler = new Scheduler(runtime.timers);
+    this.cleaner = options.cleanerConfig && this.createCleaner(options.cleanerConfig);
+  }
+
+  private createCleaner(config: () => CleanerConfig): LogCleaner {
+    const { registry } = this;
+    const logs = {
+      get all() {
+        return registry.current;
+      },
+      isCurrent: (log: UnifiedLog) => registry.get(log.topicPartition) === log,
+      writeCheckpoint: (logDir: string) => this.writeCleanerCheckpoint(logDir),
+    };
+    return new LogCleaner(this.environment, logs, config);
+  }
+
+  private writeCleanerCheckpoint(logDir: string): void {
+    const directory = this.directories.find(logDir);
+    if (directory === undefined) return;
+    this.directories.guarded(directory, () =>
+      directory.writeCleanerOffsets(this.registry.checkpointedIn(logDir)),
+    );
   }
 
   // Start.
@@ -137,6 +164,7 @@ export class LogManager {
     }
     this.started = true;
     this.schedulePeriodicWork();
+    this.cleaner?.startup();
   }
 
   private register(directory: LogDirectory, log: UnifiedLog): void {
@@ -363,6 +391,8 @@ export class LogManager {
       if (this.stopped) break;
       if (++seen % LOGS_PER_TURN === 0) await new Promise<void>(resolve => this.runtime.timers.soon(resolve));
       if (log.isOffline || this.getLog(log.topicPartition) !== log) continue;
+      // The next time: what is deleted now would have been compacted for nothing.
+      if (this.cleaner?.isCleaning(log) === true) continue;
       try {
         log.rollIfDue();
         deleted += log.deleteOldSegments();
@@ -383,6 +413,7 @@ export class LogManager {
     if (this.stopped) return;
     this.stopped = true;
     this.scheduler.shutdown();
+    await this.cleaner?.shutdown();
     for (const directory of this.directories.all) {
       if (directory.isLocked && !directory.state.isOffline) await this.closeDirectory(directory, brokerEpoch);
       directory.release();

@@ -175,11 +175,19 @@ export interface Network {
   connect(options: { host: string; port: number; timeoutMs: number }): Promise<Socket>;
 }
 
+/** What a task of an {@link Executor} may reach besides its input. */
+export interface TaskEffects {
+  readonly disk: Disk;
+}
+
+/** A task of an {@link Executor}: gives its output or a Promise of it, and keeps nothing for the next time. */
+export type ExecutorTask = (input: never, effects: TaskEffects) => unknown;
+
 /** Work off the event loop. */
 export interface Executor {
   /**
    * Runs a registered task in a worker (Node) or at a later moment of the same loop (simulator). `input` and output
-   * are structured-cloneable.
+   * are structured-cloneable; a `SharedArrayBuffer` in them is shared, not copied.
    */
   run(task: string, input: unknown): Promise<unknown>;
   close(): Promise<void>;

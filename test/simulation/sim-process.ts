@@ -79,13 +79,14 @@ export class SimProcess {
     this.network.processStarted(this);
     const incarnation = ++this.incarnation;
     const random = this.random.fork(`incarnation ${incarnation}`);
+    const disk = this.disk === undefined ? noDisk : new MountedDisk(this, this.disk, incarnation);
     return {
       clock: this.clock,
       timers: this.timersOf(incarnation),
       random,
-      disk: this.disk === undefined ? noDisk : new MountedDisk(this, this.disk, incarnation),
+      disk,
       network: new ProcessNetwork(this, this.network, incarnation),
-      executor: new SimExecutor(this, incarnation),
+      executor: new SimExecutor(this, incarnation, disk),
     };
   }
 

@@ -9,6 +9,7 @@ import type {
   Timer,
   Timers,
 } from '../../src/runtime/runtime.ts';
+import { runTask } from './executor-tasks.ts';
 import { MemoryDisk } from './memory-disk.ts';
 
 /** Where the wall clock of a {@link ManualRuntime} begins. Producers of much older batches count as expired. */
@@ -62,9 +63,7 @@ export class ManualRuntime implements Runtime {
     disk.nowMs = this.clock.wallMs;
     this.network = new ManualNetwork();
     this.executor = {
-      run: async () => {
-        throw new Error('this runtime has no workers');
-      },
+      run: async (task, input) => runTask(task, input, this.disk),
       close: async () => {},
     };
   }

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { Executor } from '../runtime.ts';
+import type { Executor, ExecutorTask } from '../runtime.ts';
+import { NodeDisk } from './node-disk.ts';
 
-/** Where the code of a task is: an export `(input) => output` (or a Promise of it) of a module. */
+/** Where the code of a task is: an export of a module, an `ExecutorTask`, which may give a Promise of its output. */
 export interface TaskLocation {
   /** The URL of the module. */
   readonly module: string;
@@ -114,5 +115,5 @@ export async function runHere(location: TaskLocation, input: unknown): Promise<u
   const task = module[location.export];
   if (typeof task !== 'function')
     throw new Error(`${location.module} exports no function '${location.export}'`);
-  return (await task(input)) as unknown;
+  return await (task as ExecutorTask)(input as never, { disk: new NodeDisk() });
 }

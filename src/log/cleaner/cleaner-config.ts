@@ -1,0 +1,15 @@
+/** The configuration of the log cleaner. It may change at any time. */
+export interface CleanerConfig {
+  /** Logs that are compacted at the same time. */
+  readonly threads: number;
+  /** Memory for the keys, of all threads together. Bytes. */
+  readonly dedupeBufferSize: number;
+  /** How full it may get, up to 1. */
+  readonly dedupeBufferLoadFactor: number;
+  /** Memory to read and to write, of all threads together. Bytes. */
+  readonly ioBufferSize: number;
+  /** Read and written, by all threads together, in a second. */
+  readonly maxBytesPerSecond: number;
+  /** Between two looks for a log to compact when there was none. */
+  readonly backoffMs: number;
+}
