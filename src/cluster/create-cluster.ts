@@ -8,6 +8,7 @@ import { readMetaProperties } from '../log/meta-properties.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { NodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { WORKER_TASKS } from '../server/worker-tasks.ts';
 import { formatStorage } from '../tools/storage-formatter.ts';
 import type { Cluster, ClusterOptions, ErrorName, FailNextOptions, Node } from './cluster.ts';
 import { ClusterNode } from './cluster-node.ts';
@@ -155,7 +156,7 @@ interface NodePorts {
 
 class LocalCluster implements Cluster {
   readonly clusterId: string;
-  private readonly runtime: Runtime = new NodeRuntime();
+  private readonly runtime: Runtime = new NodeRuntime({ tasks: WORKER_TASKS });
   private readonly logger: Logger;
   private readonly network: FaultNetwork;
   private readonly failing = new FailingRequests();

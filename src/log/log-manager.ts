@@ -164,6 +164,10 @@ export class LogManager {
     }
     this.started = true;
     this.schedulePeriodicWork();
+  }
+
+  /** Begins to compact. Called when the logs have the configuration of their topics: compaction cannot be undone. */
+  startCleaner(): void {
     this.cleaner?.startup();
   }
 

@@ -6,6 +6,7 @@ import { logConfigOf } from '../config/topic-config.ts';
 import { groupCoordinatorConfigOf } from '../coordinator/group/group-coordinator-config.ts';
 import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import { ProducerIdManager } from '../coordinator/transaction/producer-id-manager.ts';
+import { type CleanerConfig, cleanerConfigOf } from '../log/cleaner/cleaner-config.ts';
 import { LogManager } from '../log/log-manager.ts';
 import { InternalTopic } from '../metadata/topic-name.ts';
 import { AlterPartitionRequest, AlterPartitionResponse } from '../protocol/messages/56-alter-partition.ts';
@@ -77,6 +78,7 @@ export class BrokerServer {
   private readonly identity: NodeIdentity;
   private readonly options: BrokerServerOptions;
   private readonly logManager: LogManager;
+  private cleanerConfig: CleanerConfig;
   private parts: BrokerParts | undefined;
   /** Logs that are being loaded are not closed under those who load them. */
   private loading: Promise<void> = Promise.resolve();
@@ -95,6 +97,7 @@ export class BrokerServer {
     this.limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
     this.identity = identity;
     this.options = options;
+    this.cleanerConfig = cleanerConfigOf(config);
     this.logManager = this.createLogManager();
   }
 
@@ -136,6 +139,7 @@ export class BrokerServer {
     });
     if (this.stopping) return;
     services.replicaManager.startup();
+    this.logManager.startCleaner();
     socketServer.serve();
     if (!this.staticConfig.advertisesDialledAddress) this.checkAdvertised();
   }
@@ -198,6 +202,7 @@ export class BrokerServer {
       minFreeBytes: config.long('log.dirs.min.free.bytes'),
       producerIdExpirationMs: config.int('producer.id.expiration.ms'),
       producerIdExpirationCheckMs: config.int('producer.id.expiration.check.interval.ms'),
+      cleanerConfig: () => this.cleanerConfig,
       onLogDirFailure: (logDir, error, remaining) => this.onLogDirFailure(logDir, error, remaining),
     });
   }
@@ -290,8 +295,9 @@ export class BrokerServer {
       logManager,
       replicaManager,
       groupCoordinator,
-      setConfig(changed) {
+      setConfig: changed => {
         config = changed;
+        this.cleanerConfig = cleanerConfigOf(changed);
       },
     });
     const socketServer = new SocketServer(

@@ -7,7 +7,7 @@ import type { KafkaConfig } from '../config/kafka-config.ts';
 import { LOCK_FILE } from '../log/log-file-names.ts';
 import { MetaPropertiesError, readMetaProperties } from '../log/meta-properties.ts';
 import { KafkaError } from '../protocol/errors.ts';
-import { NodeRuntime } from '../runtime/node/node-runtime.ts';
+import { NodeRuntime, type NodeRuntimeOptions } from '../runtime/node/node-runtime.ts';
 import { createPinoLogger, type PinoLevel } from '../runtime/node/pino-logger.ts';
 import { LockedError } from '../runtime/runtime.ts';
 import type { KafkaRaftServer } from '../server/kafka-raft-server.ts';
@@ -82,7 +82,8 @@ async function startServer(
     prepareStorage(context, config, logger, options.formatIfNew);
     // Other commands need not load the server.
     const { KafkaRaftServer } = await import('../server/kafka-raft-server.ts');
-    const server = new KafkaRaftServer(serverRuntime(logger), config, logger);
+    const { WORKER_TASKS } = await import('../server/worker-tasks.ts');
+    const server = new KafkaRaftServer(serverRuntime(logger, WORKER_TASKS), config, logger);
     isStopping = stopOnSignals(server, logger, done);
     process.on('uncaughtException', error => {
       logger.error('an unexpected error', { error });
@@ -99,8 +100,9 @@ async function startServer(
 const ACCEPT_LOG_PERIOD_MS = 10_000;
 
 /** The effects of the server; connections that cannot be taken (no descriptors are left) are logged. */
-function serverRuntime(logger: Logger): NodeRuntime {
+function serverRuntime(logger: Logger, tasks: NonNullable<NodeRuntimeOptions['tasks']>): NodeRuntime {
   const runtime: NodeRuntime = new NodeRuntime({
+    tasks,
     onAcceptError: error =>
       limited.warn('accept', 'a connection could not be taken', { error: error.message }),
   });

@@ -9,6 +9,7 @@ import { NodeRuntime } from '../../src/runtime/node/node-runtime.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { BrokerServices } from '../../src/server/broker-services.ts';
 import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
+import { WORKER_TASKS } from '../../src/server/worker-tasks.ts';
 import { formatStorage } from '../../src/tools/storage-formatter.ts';
 
 export interface TestBrokerOptions {
@@ -67,7 +68,7 @@ export class TestBroker {
       workingDirectory: directory,
       hostName: '127.0.0.1',
     });
-    const runtime = options.runtime ?? new NodeRuntime();
+    const runtime = options.runtime ?? new NodeRuntime({ tasks: WORKER_TASKS });
     formatStorage(runtime, config, {
       clusterId: randomUuid(size => runtime.random.bytes(size)),
       initialVoters: { kind: 'fixed' },

@@ -12,7 +12,7 @@ import {
   refused,
   string,
 } from '../key-definition.ts';
-import { INTERNAL, NO_CLEANER, NO_TIERED_STORAGE, THREADS } from './statuses.ts';
+import { INTERNAL, NO_TIERED_STORAGE, THREADS } from './statuses.ts';
 
 const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'] as const;
 
@@ -244,38 +244,32 @@ export const LOG_KEYS: readonly KeyDefinition[] = [
     'Bytes of a partition kept here when they are also in tiered storage.',
     { check: atLeast(-2), ...NO_TIERED_STORAGE },
   ),
-  boolean('log.cleaner.enable', true, 'MEDIUM', 'Whether logs with the policy compact are compacted.', {
-    ...NO_CLEANER,
-  }),
-  int('log.cleaner.threads', 1, 'MEDIUM', 'Threads that compact.', { check: atLeast(0), ...NO_CLEANER }),
+  boolean('log.cleaner.enable', true, 'MEDIUM', 'Whether logs with the policy compact are compacted.', {}),
+  int(
+    'log.cleaner.threads',
+    1,
+    'MEDIUM',
+    'Logs that are compacted at the same time. Worker threads do it, one less than there are processors at most.',
+    { check: atLeast(0) },
+  ),
   long('log.cleaner.backoff.ms', 15000, 'MEDIUM', 'Time in ms to wait when there is nothing to compact.', {
     check: atLeast(0),
-    ...NO_CLEANER,
   }),
   long(
     'log.cleaner.dedupe.buffer.size',
     134217728,
     'MEDIUM',
-    'Bytes for the keys of a log in compaction.',
-    NO_CLEANER,
+    'Bytes for the keys of logs in compaction, for all of log.cleaner.threads together: 12 for each key. What does not fit needs several rounds.',
   ),
   int('log.cleaner.io.buffer.size', 524288, 'MEDIUM', 'Bytes for reading and writing in compaction.', {
     check: atLeast(0),
-    ...NO_CLEANER,
   }),
-  double(
-    'log.cleaner.io.buffer.load.factor',
-    '0.9',
-    'MEDIUM',
-    'How full the memory for keys may get.',
-    NO_CLEANER,
-  ),
+  double('log.cleaner.io.buffer.load.factor', '0.9', 'MEDIUM', 'How full the memory for keys may get.'),
   double(
     'log.cleaner.io.max.bytes.per.second',
     DOUBLE_MAX,
     'MEDIUM',
     'Most bytes a second that compaction reads and writes.',
-    NO_CLEANER,
   ),
   double(
     'log.cleaner.min.cleanable.ratio',
@@ -284,7 +278,6 @@ export const LOG_KEYS: readonly KeyDefinition[] = [
     'Share of a log not yet compacted from which it is.',
     {
       check: between(0, 1),
-      ...NO_CLEANER,
     },
   ),
   long(
@@ -294,7 +287,6 @@ export const LOG_KEYS: readonly KeyDefinition[] = [
     'Time in ms that tombstones stay in a compacted log.',
     {
       check: atLeast(0),
-      ...NO_CLEANER,
     },
   ),
   long(
@@ -304,7 +296,6 @@ export const LOG_KEYS: readonly KeyDefinition[] = [
     'Age in ms below which a record is not compacted away.',
     {
       check: atLeast(0),
-      ...NO_CLEANER,
     },
   ),
   long(
@@ -312,7 +303,7 @@ export const LOG_KEYS: readonly KeyDefinition[] = [
     LONG_MAX,
     'MEDIUM',
     'Age in ms above which a record takes part in compaction.',
-    { check: atLeast(1), ...NO_CLEANER },
+    { check: atLeast(1) },
   ),
   int(
     'producer.id.expiration.ms',

@@ -41,7 +41,6 @@ export const NO_TLS: Status = { status: noEffect('this version has no TLS listen
 export const REFUSED_TLS: Status = { status: refused('this version has no TLS listeners') };
 export const NO_SASL: Status = { status: noEffect('this version has no SASL listeners') };
 export const REFUSED_SASL: Status = { status: refused('this version has no SASL listeners') };
-export const NO_CLEANER: Status = { status: noEffect('this version does not compact logs') };
 export const JAVA_CLASS: Status = {
   status: refused('classes for the Java virtual machine cannot be loaded'),
 };

@@ -1,3 +1,5 @@
+import type { KafkaConfig } from '../../config/kafka-config.ts';
+
 /** The configuration of the log cleaner. It may change at any time. */
 export interface CleanerConfig {
   /** Logs that are compacted at the same time. */
@@ -12,4 +14,15 @@ export interface CleanerConfig {
   readonly maxBytesPerSecond: number;
   /** Between two looks for a log to compact when there was none. */
   readonly backoffMs: number;
+}
+
+export function cleanerConfigOf(config: KafkaConfig): CleanerConfig {
+  return {
+    threads: config.boolean('log.cleaner.enable') ? config.int('log.cleaner.threads') : 0,
+    dedupeBufferSize: config.long('log.cleaner.dedupe.buffer.size'),
+    dedupeBufferLoadFactor: config.double('log.cleaner.io.buffer.load.factor'),
+    ioBufferSize: config.int('log.cleaner.io.buffer.size'),
+    maxBytesPerSecond: config.double('log.cleaner.io.max.bytes.per.second'),
+    backoffMs: config.long('log.cleaner.backoff.ms'),
+  };
 }

@@ -34,7 +34,14 @@ export async function openCompacted(
   logger: Logger = silentLogger,
 ): Promise<OpenedLog> {
   const cleanerConfig = { ...CLEANER_CONFIG, ...cleaner };
-  return await openLog({ ...COMPACT, ...config }, runtime, { cleanerConfig: () => cleanerConfig }, logger);
+  const opened = await openLog(
+    { ...COMPACT, ...config },
+    runtime,
+    { cleanerConfig: () => cleanerConfig },
+    logger,
+  );
+  opened.manager.startCleaner();
+  return opened;
 }
 
 /** Key and value; `null` for a tombstone. */
