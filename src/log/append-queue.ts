@@ -46,11 +46,14 @@ export class AppendQueue {
   private staged: PendingAppend[] = [];
   private unsynced: PendingAppend[] = [];
   private syncing = false;
+  /** {@link finishNow} syncs by itself what is written. */
+  private finishing = false;
   private writing = false;
   private scheduled = false;
   private unsyncedRecords = 0;
   private failure: KafkaError | undefined;
   private waiters: (() => void)[] = [];
+  private afterSync: (() => void)[] = [];
 
   constructor(owner: AppendQueueOwner, writer: LogWriter) {
     this.owner = owner;
@@ -153,7 +156,7 @@ export class AppendQueue {
       return;
     }
     this.unsynced.push(...appends);
-    if (!this.syncing) this.startSync();
+    if (!this.syncing && !this.finishing) this.startSync();
   }
 
   private startSync(): void {
@@ -172,6 +175,9 @@ export class AppendQueue {
         const done = this.unsynced.filter(append => synced.has(append));
         this.unsynced = this.unsynced.filter(append => !synced.has(append));
         this.complete(done);
+        const { afterSync } = this;
+        this.afterSync = [];
+        for (const callback of afterSync) callback();
         if (this.unsynced.length > 0 && !this.syncing) this.startSync();
         this.wake();
       },
@@ -197,6 +203,35 @@ export class AppendQueue {
     }
     this.owner.publish(appends);
     for (const append of appends) append.settle();
+  }
+
+  /** Calls `callback` when no fsync is under way, at once if that is so now; never if the log is lost meanwhile. */
+  whenNotSyncing(callback: () => void): void {
+    if (this.syncing) this.afterSync.push(callback);
+    else callback();
+  }
+
+  /**
+   * Writes what is staged, and fsyncs what waits for that, on the event loop: all appends have come to their end. With
+   * an fsync or a pooled write under way it does less.
+   */
+  finishNow(): void {
+    this.finishing = true;
+    this.writeNow();
+    this.finishing = false;
+    if (this.syncing || this.writing || this.unsynced.length === 0) return;
+    const appends = this.unsynced;
+    try {
+      this.owner.syncNames();
+      for (const segment of new Set(appends.map(append => append.segment))) segment?.flushSync();
+    } catch (error) {
+      this.owner.onError(error as Error);
+      return;
+    }
+    this.unsynced = [];
+    this.unsyncedRecords = 0;
+    this.complete(appends);
+    this.wake();
   }
 
   /** All has been synced by somebody else. */

@@ -424,6 +424,31 @@ export class LocalLog implements AppendQueueOwner {
     for (const segment of this.segments.all) segment.closeFiles();
   }
 
+  /** fsyncs all that is written, on the event loop. Throws `DiskError`. */
+  syncNow(): void {
+    for (const segment of this.segments.all) segment.flushSync();
+    this.syncNames();
+  }
+
+  /** Writes all that is staged, and fsyncs it where appends wait for that, on the event loop. */
+  finishAppends(): void {
+    this.queue.finishNow();
+  }
+
+  whenNotSyncing(callback: () => void): void {
+    this.queue.whenNotSyncing(callback);
+  }
+
+  /** Gives the directory another name; the log takes no more calls, and reads that have begun go on. */
+  moveAside(directory: string): void {
+    this.queue.failAll(new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, 'the replica has moved'));
+    this.closed = true;
+    this.tail.clear();
+    this.dir.onDisk(() => this.environment.disk.renameSync(this.currentDirectory, directory));
+    for (const segment of this.segments.all) segment.relocate(directory);
+    this.currentDirectory = directory;
+  }
+
   /** Moves the directory out of the way, to be deleted or looked at; the log takes no more calls. */
   retireTo(directory: string): void {
     this.queue.failAll(new KafkaError(Errors.NOT_LEADER_OR_FOLLOWER, 'the partition was deleted'));

@@ -58,6 +58,18 @@ export function strayDirectoryName(topicPartition: TopicPartition, uniqueId: str
   return markedDirectoryName(topicPartition, uniqueId, 'stray');
 }
 
+/**
+ * The name of the directory that a moving replica is copied into: `topic-partition.<32 hex digits>-future`. It names the
+ * topic whole, for a start to know it: undefined where there is no room for that.
+ */
+export function futureDirectoryName(
+  { topic, partition }: TopicPartition,
+  uniqueId: string,
+): string | undefined {
+  const name = `${topic}-${partition}.${uniqueId}-future`;
+  return name.length > NAME_MAX ? undefined : name;
+}
+
 function markedDirectoryName(
   { topic, partition }: TopicPartition,
   uniqueId: string,

@@ -8,6 +8,7 @@ import type { CleanerConfig } from './cleaner/cleaner-config.ts';
 import { LogCleaner } from './cleaner/log-cleaner.ts';
 import { FileHandleCache } from './file-handle-cache.ts';
 import { IndexMemory } from './index-memory.ts';
+import { FutureLogs } from './future-logs.ts';
 import { describeLogDir, type LogDirDescription } from './log-dir-description.ts';
 import { LogDirectories } from './log-directories.ts';
 import type { LogDirectory } from './log-directory.ts';
@@ -79,6 +80,8 @@ const SPACE_CHECK_MS = 1_000;
 /** All logs of a broker, over one or more log directories. */
 export class LogManager {
   readonly environment: LogEnvironment;
+  /** The logs of replicas that move between log directories. */
+  readonly futures: FutureLogs;
   private readonly runtime: Runtime;
   private readonly logger: Logger;
   private readonly options: LogManagerOptions;
@@ -115,6 +118,14 @@ export class LogManager {
       options.onLogDirFailure,
     );
     this.scheduler = new Scheduler(runtime.timers);
+    this.futures = new FutureLogs(
+      this.environment,
+      this.directories,
+      this.registry,
+      (path, log, directory) => {
+        this.removeLater(path, log.config.fileDeleteDelayMs, directory, () => log.releaseFiles());
+      },
+    );
     this.cleaner = options.cleanerConfig && this.createCleaner(options.cleanerConfig);
   }
 
@@ -300,8 +311,14 @@ export class LogManager {
     });
   }
 
-  private removeLater(path: string, delayMs: number, directory: LogDirectory): void {
+  private removeLater(
+    path: string,
+    delayMs: number,
+    directory: LogDirectory,
+    before: () => void = () => {},
+  ): void {
     this.scheduler.after(delayMs, () => {
+      before();
       if (directory.state.isOffline) return;
       this.runtime.disk.removeTree(path).catch((error: Error) => directory.state.fail(error));
     });
@@ -450,7 +467,10 @@ function isBetterCopy(one: UnifiedLog, other: UnifiedLog, topicId: Uuid | undefi
   const isOfTopic = one.topicId === topicId;
   if (isOfTopic !== (other.topicId === topicId)) return isOfTopic;
   const epochs = (one.latestEpoch ?? -1) - (other.latestEpoch ?? -1);
-  return epochs !== 0 ? epochs > 0 : one.logEndOffset > other.logEndOffset;
+  if (epochs !== 0) return epochs > 0;
+  if (one.logEndOffset !== other.logEndOffset) return one.logEndOffset > other.logEndOffset;
+  // A move between directories was broken off at its end: what was deleted before it stays so.
+  return one.logStartOffset > other.logStartOffset;
 }
 
 function endsOf(kept: UnifiedLog, other: UnifiedLog) {

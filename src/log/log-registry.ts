@@ -13,6 +13,10 @@ export class LogRegistry {
     return this.currentLogs.values();
   }
 
+  get future(): Iterable<UnifiedLog> {
+    return this.futureLogs.values();
+  }
+
   get size(): number {
     return this.currentLogs.size;
   }

@@ -518,6 +518,21 @@ export class LogSegment {
     await this.transactionIndex.index.sync();
   }
 
+  /** As {@link flush}, on the event loop. */
+  flushSync(): void {
+    this.persistIndexes();
+    if (this.needsSync) {
+      this.log.open().syncSync();
+      this.syncedBytes = this.writtenBytes;
+    }
+    this.transactionIndex.index.syncSync();
+  }
+
+  /** The directory that holds its files has another name now. */
+  relocate(directory: string): void {
+    for (const file of this.files) file.relocate(directory + file.path.slice(file.path.lastIndexOf('/')));
+  }
+
   /** fsyncs the .log, which held `bytes` before. */
   async syncLog(bytes: number): Promise<void> {
     const handle = this.log.pin();

@@ -569,13 +569,56 @@ export class UnifiedLog implements LocalLogOwner {
     if (!this.dir.isOffline) {
       await local.settled();
       await local.flush();
-      this.dir.onDisk(() => {
-        local.persistIndexes();
-        if (local.logEndOffset > 0) this.leaderEpochCache.persist();
-        this.producerState.takeSnapshot();
-      });
+      this.dir.onDisk(() => this.persistEnd());
     }
     local.closeFiles();
+  }
+
+  /** As {@link close}, in one turn, for a log whose appends are written. Throws `DiskError`. */
+  closeNow(): void {
+    this.local.syncNow();
+    this.persistEnd();
+    this.local.closeFiles();
+  }
+
+  private persistEnd(): void {
+    this.local.persistIndexes();
+    if (this.local.logEndOffset > 0) this.leaderEpochCache.persist();
+    this.producerState.takeSnapshot();
+  }
+
+  // A move to another log directory.
+
+  /** Writes all that is staged, and fsyncs it where appends wait for that, on the event loop. */
+  finishAppends(): void {
+    this.local.finishAppends();
+  }
+
+  /** Calls `callback` when no fsync of appends is under way: at once if that is so now. */
+  whenNotSyncing(callback: () => void): void {
+    this.local.whenNotSyncing(callback);
+  }
+
+  /** `from` is the log of the same records until now: takes over what of it is kept in memory only. */
+  takeOver(from: UnifiedLog): void {
+    for (const { epoch, startOffset } of from.epochEntries) {
+      if (epoch > (this.latestEpoch ?? -1)) this.assignEpochStartOffset(epoch, startOffset);
+    }
+    for (const [producerId, entry] of this.producerState.activeProducers) {
+      const known = from.activeProducers.get(producerId);
+      if (known !== undefined) entry.recall(known, this.logEndOffset);
+    }
+    this.updateHighWatermark(from.highWatermark);
+  }
+
+  /** Another log has taken its place: the directory gets the name `directory`. Reads that have begun go on. */
+  moveAside(directory: string): void {
+    this.local.moveAside(directory);
+  }
+
+  /** After {@link moveAside}: nobody reads any more. */
+  releaseFiles(): void {
+    this.local.closeFiles();
   }
 
   // Changes from outside.

@@ -245,6 +245,13 @@ export class Partition implements LogOffsetsListener {
     log.listener = this;
   }
 
+  /** The replica is in another log directory now: `log` holds the same records as the one before it. */
+  replaceLog(log: UnifiedLog): void {
+    if (this.localLog !== undefined) this.localLog.listener = undefined;
+    this.localLog = log;
+    log.listener = this;
+  }
+
   private updateReplicas({ replicas }: PartitionRegistration): void {
     for (const brokerId of this.replicas.keys())
       if (!replicas.includes(brokerId)) this.replicas.delete(brokerId);

@@ -22,6 +22,7 @@ import { FetchReader } from './fetch-reader.ts';
 import { type FetchContext, FetchSessions } from './fetch-session.ts';
 import type { TargetRead } from './fetch-target.ts';
 import { Partition, type PartitionContext } from './partition.ts';
+import { ReplicaAlterLogDirsManager } from './replica-alter-log-dirs.ts';
 import { ReplicaFetcherManager } from './replica-fetcher-manager.ts';
 import type { ReplicaManagerOptions } from './replication-options.ts';
 import { RACK_AWARE_REPLICA_SELECTOR } from './replica-selector.ts';
@@ -73,6 +74,10 @@ export class ReplicaManager {
   readonly fetchSessions: FetchSessions;
   /** The followers' side. */
   readonly fetchers: ReplicaFetcherManager;
+  /** Moves between log directories. */
+  readonly moves: ReplicaAlterLogDirsManager;
+  /** Where replicas are to be made that are not here yet, by partition: AlterReplicaLogDirs may come first. */
+  private readonly preferredLogDirs = new Map<string, string>();
 
   constructor(runtime: Runtime, logger: Logger, logManager: LogManager, options: ReplicaManagerOptions) {
     const { brokerId, brokerEpoch, config, metadata } = options;
@@ -116,6 +121,11 @@ export class ReplicaManager {
       quota: new ReplicationQuota(runtime.clock, window, () => throttledRate(options, 'follower')),
       persistLogStartOffsets: logDirs => logManager.checkpointStartOffsets(logDirs),
     });
+    this.moves = new ReplicaAlterLogDirsManager(runtime, logger, {
+      logManager,
+      bytesPerSecond: () => dynamicRate(options, 'replica.alter.log.dirs.io.max.bytes.per.second'),
+      onMoved: (partition, log) => this.onMoved(partition, log),
+    });
   }
 
   /** Begins the periodic check of the ISRs. */
@@ -129,6 +139,7 @@ export class ReplicaManager {
     this.isrTimer = undefined;
     this.isrRetryTimer?.cancel();
     this.alterPartitions.close();
+    this.moves.shutdown();
     await this.fetchers.shutdown();
   }
 
@@ -334,6 +345,7 @@ export class ReplicaManager {
   ): void {
     // What its directory holds is not to be trusted any more, until the broker starts anew.
     if (partition.log?.isOffline === true) return;
+    const isOpen = partition.log !== undefined;
     try {
       const log = partition.log ?? openLog();
       if (registration.leader === this.options.brokerId) {
@@ -343,6 +355,7 @@ export class ReplicaManager {
         partition.makeFollower(registration, log);
         this.fetchers.follow(partition);
       }
+      if (!isOpen) this.moves.resume(partition);
     } catch (error) {
       const fields = { partition: partition.name, error: String(error) };
       this.logger.error('a partition could not be opened and is offline on this broker', fields);
@@ -371,13 +384,50 @@ export class ReplicaManager {
         `${partition.name} is in log directory ${assigned}, which does not work: repair its disk and start again`,
       );
     }
-    const log = logManager.getOrCreateLog(topicPartition, topicId, config, logDir);
+    const preferred = this.preferredLogDirs.get(partition.name);
+    this.preferredLogDirs.delete(partition.name);
+    const isUsable = preferred !== undefined && logManager.onlineLogDirs.includes(preferred);
+    const place = logDir ?? (isUsable ? preferred : undefined);
+    const log = logManager.getOrCreateLog(topicPartition, topicId, config, place);
     if (log.isOffline) throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, `${log.logDirectory} has failed`);
-    const directoryId = logManager.directoryIdOf(log.logDirectory);
-    if (directoryId !== undefined && assigned !== undefined && directoryId !== assigned) {
-      this.options.onDirectoryAssigned?.(topicId, topicPartition.partition, directoryId);
-    }
+    this.tellDirectory(partition, log, assigned);
     return log;
+  }
+
+  /** The controller is told where the replica is, if it takes it to be in `assigned`, or nowhere. */
+  private tellDirectory(
+    { topicPartition, topicId }: Partition,
+    log: UnifiedLog,
+    assigned: Uuid | undefined,
+  ): void {
+    const directoryId = this.logManager.directoryIdOf(log.logDirectory);
+    if (directoryId === undefined || assigned === undefined || directoryId === assigned) return;
+    this.options.onDirectoryAssigned?.(topicId, topicPartition.partition, directoryId);
+  }
+
+  // Moves between log directories.
+
+  /**
+   * Has the replica here move to the log directory `logDir`, or be made there when it comes. Throws LOG_DIR_NOT_FOUND,
+   * KAFKA_STORAGE_ERROR, INVALID_TOPIC_EXCEPTION, and what {@link partitionOrThrow} throws.
+   */
+  alterReplicaLogDir(topicPartition: TopicPartition, logDir: string): void {
+    const { topic, partition: index } = topicPartition;
+    const isHere = this.partition(topic, index) !== undefined;
+    this.logManager.futures.checkDestination(topicPartition, logDir);
+    if (!isHere && this.options.metadata().topics.partition(topic, index) !== undefined) {
+      this.preferredLogDirs.set(topicPartitionKey(topicPartition), logDir);
+    }
+    this.moves.alter(this.partitionOrThrow(topicPartition), logDir);
+  }
+
+  private onMoved(partition: Partition, log: UnifiedLog): void {
+    if (!partition.isLeader) {
+      this.fetchers.remove(partition);
+      this.fetchers.follow(partition);
+    }
+    const { directories, replicas } = partition.registration;
+    this.tellDirectory(partition, log, directories[replicas.indexOf(this.options.brokerId)]);
   }
 
   private deleteTopic(topic: HostedTopic): void {
@@ -389,12 +439,14 @@ export class ReplicaManager {
     topic.partitions.delete(partition.topicPartition.partition);
     if (topic.partitions.size === 0) this.topics.delete(topic.name);
     this.fetchers.remove(partition);
+    this.moves.cancel(partition);
     partition.close();
     this.logManager.asyncDelete(partition.topicPartition);
   }
 
   /** The log directory `logDir` has failed: its partitions answer KAFKA_STORAGE_ERROR from now on. */
   onLogDirFailure(logDir: string): void {
+    this.moves.onLogDirFailure(logDir);
     for (const partition of this.partitions()) {
       if (partition.log?.logDirectory !== logDir) continue;
       this.takeOffline(partition, `the log directory ${logDir} has failed`);
@@ -416,8 +468,11 @@ function isNoDirectory(id: Uuid): boolean {
  * `leader.` or `follower.replication.throttled.rate`, bytes a second. They are set while the cluster runs and stand in
  * no file of properties.
  */
-function throttledRate({ metadata, brokerId }: ReplicaManagerOptions, role: 'leader' | 'follower'): number {
-  const key = `${role}.replication.throttled.rate`;
+function throttledRate(options: ReplicaManagerOptions, role: 'leader' | 'follower'): number {
+  return dynamicRate(options, `${role}.replication.throttled.rate`);
+}
+
+function dynamicRate({ metadata, brokerId }: ReplicaManagerOptions, key: string): number {
   const { configs } = metadata();
   const text = configs.broker(brokerId).get(key) ?? configs.defaultBroker().get(key);
   const rate = text === undefined ? undefined : parseInt64(text);

@@ -53,11 +53,11 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
   private setStrayLogsAside({ topics }: MetadataImage): void {
     const { logManager, nodeId } = this.targets;
     logManager.setDuplicatesAside(name => topics.topic(name)?.id);
-    for (const { topicPartition, topicId } of [...logManager.allLogs]) {
+    for (const { topicPartition, topicId, isFuture } of [...logManager.allLogs, ...logManager.futures.all]) {
       const topic = topics.topic(topicPartition.topic);
       const isSame = topic !== undefined && (topicId === undefined || topicId === topic.id);
       const isHere = isSame && topic.partitions[topicPartition.partition]?.replicas.includes(nodeId) === true;
-      if (!isHere) logManager.asyncDelete(topicPartition, { stray: true });
+      if (!isHere) logManager.asyncDelete(topicPartition, { stray: true, isFuture });
     }
   }
 

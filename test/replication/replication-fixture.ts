@@ -3,7 +3,7 @@ import { ByteReader } from '../../src/base/byte-reader.ts';
 import { ByteWriter } from '../../src/base/byte-writer.ts';
 import type { Offset } from '../../src/base/int64.ts';
 import { type Logger, silentLogger } from '../../src/base/logger.ts';
-import { ZERO_UUID } from '../../src/base/uuid.ts';
+import { type Uuid, ZERO_UUID } from '../../src/base/uuid.ts';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import type { LogConfig } from '../../src/config/log-config.ts';
 import { LogManager } from '../../src/log/log-manager.ts';
@@ -63,6 +63,11 @@ export function registration(fields: Partial<PartitionRegistration> = {}): Parti
   };
 }
 
+/** `directory.id` of the log directory at `index`. */
+export function directoryIdOf(index: number): Uuid {
+  return `${String.fromCharCode(98 + index)}${'A'.repeat(21)}`;
+}
+
 export function batch(count = 1, valueBytes = 10, options: RecordBatchOptions = {}): Buffer {
   const builder = new RecordBatchBuilder(options);
   for (let i = 0; i < count; i++) {
@@ -97,6 +102,8 @@ export class TestBroker {
   isUp = false;
   /** Of its clients; empty until a test sets some. */
   quotas!: QuotaManagers;
+  /** What the controller was told of where its replicas are. */
+  readonly assigned: Uuid[] = [];
   logManager!: LogManager;
   replicaManager!: ReplicaManager;
   private readonly cluster: TestCluster;
@@ -107,7 +114,7 @@ export class TestBroker {
     this.cluster = cluster;
     this.id = id;
     this.epoch = 100 + id;
-    this.disk.makeDirectorySync('/data');
+    for (const dir of cluster.logDirs) this.disk.makeDirectorySync(dir);
   }
 
   async start(): Promise<void> {
@@ -117,7 +124,8 @@ export class TestBroker {
     const runtime: Runtime = { ...cluster.clock, disk: this.disk };
     this.quotas = new QuotaManagers(cluster.clock.clock, silentLogger, cluster.config, NO_RATE_LIMITS);
     this.logManager = new LogManager(runtime, silentLogger, {
-      logDirs: ['/data'],
+      logDirs: cluster.logDirs,
+      directoryIds: new Map(cluster.logDirs.map((dir, index) => [dir, directoryIdOf(index)])),
       defaultConfig: cluster.logConfig,
       minFreeBytes: cluster.minFreeBytes,
       onLogDirFailure: dir => this.replicaManager.onLogDirFailure(dir),
@@ -129,6 +137,7 @@ export class TestBroker {
       metadata: () => this.image,
       config: () => cluster.config,
       brokerEpoch: () => this.epoch,
+      onDirectoryAssigned: (_topicId, _partition, directoryId) => this.assigned.push(directoryId),
       leaderEndPoint: leaderId => cluster.endPoint(this, leaderId, life),
       alterPartition: body =>
         cluster.alterPartition(this, life, overTheWire(AlterPartitionRequest, 3, body(3))),
@@ -222,6 +231,8 @@ export class TestCluster {
   isLinked: (from: number, to: number) => boolean = () => true;
   readonly alterPartitionRequests: Infer<typeof AlterPartitionRequest>[] = [];
   fetches = 0;
+  /** Of each broker. */
+  readonly logDirs: readonly string[];
   /** `log.dirs.min.free.bytes` */
   minFreeBytes = 0;
   /** Dynamic configuration of all brokers. */
@@ -229,8 +240,15 @@ export class TestCluster {
 
   constructor(
     brokerIds: readonly number[],
-    options: { lines?: string; logConfig?: Partial<LogConfig>; logger?: Logger; seed?: number } = {},
+    options: {
+      lines?: string;
+      logConfig?: Partial<LogConfig>;
+      logger?: Logger;
+      seed?: number;
+      logDirs?: readonly string[];
+    } = {},
   ) {
+    this.logDirs = options.logDirs ?? ['/data'];
     this.clock = new ManualRuntime({ seed: options.seed ?? 1 });
     this.logger = options.logger ?? silentLogger;
     this.config = brokerConfig(options.lines ?? '');

@@ -28,7 +28,7 @@ let calls: string[];
 let config: KafkaConfig | undefined;
 let publisher: BrokerMetadataPublisher;
 let image: MetadataImage;
-let logs: { topicPartition: { topic: string; partition: number }; topicId: string }[];
+let logs: { topicPartition: { topic: string; partition: number }; topicId: string; isFuture: boolean }[];
 
 function configRecord(type: number, resourceName: string, name: string, value: string): MetadataRecord {
   return metadataRecord('ConfigRecord', { resourceType: type, resourceName, name, value });
@@ -51,7 +51,12 @@ beforeEach(async () => {
     nodeId: 1,
     logManager: {
       get allLogs() {
-        return logs;
+        return logs.filter(log => !log.isFuture);
+      },
+      futures: {
+        get all() {
+          return logs.filter(log => log.isFuture);
+        },
       },
       setDuplicatesAside: (topicIdOf: (name: string) => string | undefined) =>
         calls.push(`duplicates ${topicIdOf('orders')}`),
@@ -59,8 +64,8 @@ beforeEach(async () => {
         calls.push(`config ${name} ${retentionMs}`),
       asyncDelete: (
         { topic, partition }: { topic: string; partition: number },
-        { stray }: { stray: boolean },
-      ) => calls.push(`stray ${topic}-${partition} ${stray}`),
+        { stray, isFuture }: { stray: boolean; isFuture: boolean },
+      ) => calls.push(`stray ${topic}-${partition} ${stray}${isFuture ? ' future' : ''}`),
     },
     replicaManager: {
       onBrokersChanged: () => calls.push('brokers'),
@@ -159,15 +164,18 @@ describe('BrokerMetadataPublisher', () => {
   });
 
   test('logs that the metadata does not put here are set aside once, at the start', () => {
-    const log = (name: string, id: number, topicId: string) => ({
+    const log = (name: string, id: number, topicId: string, isFuture = false) => ({
       topicPartition: { topic: name, partition: id },
       topicId,
+      isFuture,
     });
     logs = [
       log('orders', 0, ORDERS_ID),
       log('orders', 1, ORDERS_ID),
       log('orders', 2, OFFSETS_ID),
       log('old', 0, OFFSETS_ID),
+      log('orders', 0, ORDERS_ID, true),
+      log('old', 0, OFFSETS_ID, true),
     ];
     publish(
       topic('orders', ORDERS_ID),
@@ -179,6 +187,7 @@ describe('BrokerMetadataPublisher', () => {
       'stray orders-1 true',
       'stray orders-2 true',
       'stray old-0 true',
+      'stray old-0 true future',
     ]);
     calls.length = 0;
     publish(metadataRecord('RemoveTopicRecord', { topicId: ORDERS_ID }));

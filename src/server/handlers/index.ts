@@ -24,6 +24,7 @@ import { initProducerIdHandler } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochHandler } from './23-offset-for-leader-epoch.ts';
 import { describeConfigs } from './32-describe-configs.ts';
 import { alterConfigs } from './33-alter-configs.ts';
+import { alterReplicaLogDirs } from './34-alter-replica-log-dirs.ts';
 import { describeLogDirs } from './35-describe-log-dirs.ts';
 import { createPartitions } from './37-create-partitions.ts';
 import { deleteGroups } from './42-delete-groups.ts';
@@ -96,6 +97,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
   describeConfigs,
+  alterReplicaLogDirs,
   describeLogDirs,
   deleteGroups,
   offsetDelete,

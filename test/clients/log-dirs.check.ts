@@ -1,0 +1,103 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runKafkaTool } from '../support/apache-kafka.ts';
+import { type StartedTarget, startTarget, temporaryFolder } from '../support/broker-target.ts';
+
+const folder = temporaryFolder('log-dirs');
+const DIRS = ['one', 'two'].map(name => join(folder.path, name));
+const TOPIC = 'moving';
+
+let target: StartedTarget;
+
+beforeAll(async () => {
+  for (const dir of DIRS) mkdirSync(dir);
+  const properties = { 'log.dirs': DIRS.join(','), 'metadata.log.dir': DIRS[0]! };
+  target = await startTarget('log-dirs', { properties });
+});
+
+afterAll(async () => {
+  await target?.dispose();
+  folder.remove();
+});
+
+async function tool(mainClass: string, args: string[], input?: string): Promise<string> {
+  const withServer = ['--bootstrap-server', target.broker.bootstrap, ...args];
+  return (await runKafkaTool(mainClass, withServer, input === undefined ? {} : { input })).stdout;
+}
+
+interface ShownReplica {
+  readonly partition: string;
+  readonly size: number;
+  readonly isFuture: boolean;
+}
+
+/** What LogDirsCommand shows of the topic, by log directory. */
+async function described(): Promise<Map<string, ShownReplica[]>> {
+  const output = await tool('org.apache.kafka.tools.LogDirsCommand', ['--describe', '--topic-list', TOPIC]);
+  const json = output.split('\n').find(line => line.startsWith('{'))!;
+  const { brokers } = JSON.parse(json) as {
+    brokers: { logDirs: { logDir: string; error: string | null; partitions: ShownReplica[] }[] }[];
+  };
+  return new Map(brokers[0]!.logDirs.map(({ logDir, partitions }) => [logDir, partitions]));
+}
+
+function directoryOf(shown: Map<string, ShownReplica[]>): string {
+  const found = [...shown].filter(([, partitions]) => partitions.some(({ isFuture }) => !isFuture));
+  expect(found.length).toBe(1);
+  return found[0]![0];
+}
+
+async function produce(from: number, count: number): Promise<void> {
+  const lines = Array.from({ length: count }, (_, i) => `record-${from + i}`).join('\n');
+  await tool('org.apache.kafka.tools.ConsoleProducer', ['--topic', TOPIC], `${lines}\n`);
+}
+
+describe('kafka-reassign-partitions between the log directories of a broker', () => {
+  test('moves a replica, verifies that it is there, and kafka-log-dirs shows it; no record is lost', async () => {
+    const topic = ['--create', '--topic', TOPIC, '--config', 'file.delete.delay.ms=1000'];
+    await tool('org.apache.kafka.tools.TopicCommand', topic);
+    await produce(0, 500);
+    const before = directoryOf(await described());
+    const wanted = DIRS.find(dir => dir !== before)!;
+    const file = join(folder.path, 'move.json');
+    const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: [wanted] }];
+    writeFileSync(file, JSON.stringify({ version: 1, partitions }));
+    const reassign = (...args: string[]) =>
+      tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', [
+        '--reassignment-json-file',
+        file,
+        ...args,
+      ]);
+    const [started] = await Promise.all([reassign('--execute'), produce(500, 500)]);
+    expect(started).toContain(
+      `Successfully started moving log directory to ${wanted} for replica ${TOPIC}-0`,
+    );
+    await expect
+      .poll(() => reassign('--verify'), { timeout: 60_000 })
+      .toMatch(new RegExp(`Reassignment of replica ${TOPIC}-0-1 completed successfully`));
+    const shown = await described();
+    expect(directoryOf(shown)).toBe(wanted);
+    expect(shown.get(wanted)![0]!.size).toBeGreaterThan(1_000);
+    const args = ['--topic', TOPIC, '--from-beginning', '--max-messages', '1000', '--timeout-ms', '30000'];
+    const read = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', args);
+    const records = read.trim().split('\n');
+    expect(records.length).toBe(1000);
+    expect(new Set(records).size).toBe(1000);
+    await expect
+      .poll(() => readdirSync(before).filter(name => name.startsWith(TOPIC)), { timeout: 90_000 })
+      .toEqual([]);
+    expect(readdirSync(wanted).filter(name => name.startsWith(TOPIC))).toEqual([`${TOPIC}-0`]);
+  });
+
+  test('names a directory that the broker does not have', async () => {
+    const file = join(folder.path, 'nowhere.json');
+    const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: ['/nowhere'] }];
+    writeFileSync(file, JSON.stringify({ version: 1, partitions }));
+    const args = ['--reassignment-json-file', file, '--execute', '--timeout', '3000'];
+    const failed = await tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', args).catch(
+      String,
+    );
+    expect(failed).toContain('LogDirNotFoundException');
+  });
+});
