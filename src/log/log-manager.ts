@@ -135,7 +135,8 @@ export class LogManager {
       get all() {
         return registry.current;
       },
-      isCurrent: (log: UnifiedLog) => registry.get(log.topicPartition) === log,
+      mayBeCleaned: (log: UnifiedLog) =>
+        registry.get(log.topicPartition) === log && registry.get(log.topicPartition, true) === undefined,
       writeCheckpoint: (logDir: string) => this.writeCleanerCheckpoint(logDir),
     };
     return new LogCleaner(this.environment, logs, config);

@@ -20,7 +20,8 @@ const LOGS_PER_TURN = 64;
 export interface CleanedLogs {
   /** Without those that are on their way from another log directory. */
   readonly all: Iterable<UnifiedLog>;
-  isCurrent(log: UnifiedLog): boolean;
+  /** Whether it is still the log of its partition, and not being copied: a copy could get what a tombstone has deleted. */
+  mayBeCleaned(log: UnifiedLog): boolean;
   /** How far the logs of a log directory are compacted has changed. */
   writeCheckpoint(logDirectory: string): void;
 }
@@ -114,7 +115,7 @@ export class LogCleaner {
   }
 
   private isWanted(log: UnifiedLog): boolean {
-    return !this.stopped && !log.isOffline && this.logs.isCurrent(log);
+    return !this.stopped && !log.isOffline && this.logs.mayBeCleaned(log);
   }
 
   private rangeOf(log: UnifiedLog): CleanableRange | undefined {

@@ -2,6 +2,7 @@ import type { LogConfig } from '../../../src/config/log-config.ts';
 import { silentLogger, type Logger } from '../../../src/base/logger.ts';
 import type { Offset, ProducerId } from '../../../src/base/int64.ts';
 import type { CleanerConfig } from '../../../src/log/cleaner/cleaner-config.ts';
+import type { LogManagerOptions } from '../../../src/log/log-manager.ts';
 import type { UnifiedLog } from '../../../src/log/unified-log.ts';
 import type { CompressionType } from '../../../src/compression/compression-type.ts';
 import { batchesOf } from '../../../src/record/record-batch.ts';
@@ -32,12 +33,13 @@ export async function openCompacted(
   runtime = new ManualRuntime(),
   cleaner: Partial<CleanerConfig> = {},
   logger: Logger = silentLogger,
+  options: Partial<LogManagerOptions> = {},
 ): Promise<OpenedLog> {
   const cleanerConfig = { ...CLEANER_CONFIG, ...cleaner };
   const opened = await openLog(
     { ...COMPACT, ...config },
     runtime,
-    { cleanerConfig: () => cleanerConfig },
+    { cleanerConfig: () => cleanerConfig, ...options },
     logger,
   );
   opened.manager.startCleaner();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { silentLogger } from '../../../src/base/logger.ts';
 import { CompressionType } from '../../../src/compression/compression-type.ts';
 import { batchesOf } from '../../../src/record/record-batch.ts';
 import { ManualRuntime, NOW_MS } from '../../support/manual-runtime.ts';
@@ -366,6 +367,34 @@ describe('LogCleaner', () => {
     fill({ ...opened, log }, 40, 8);
     for (let i = 0; i < 30; i++) await runtime.pass(1000);
     expect(log.cleanerCheckpoint).toBe(log.segments.active.baseOffset);
+  });
+
+  it('leaves a log alone while it is copied to another log directory', async () => {
+    const logDirs = ['/data', '/more'];
+    const opened = await openCompacted({}, new ManualRuntime(), {}, silentLogger, { logDirs });
+    const { manager, log } = opened;
+    fill(opened, 40, 8);
+    manager.futures.create(log, logDirs.find(each => each !== log.logDirectory)!);
+    await clean(opened);
+    expect(log.cleanerCheckpoint).toBeUndefined();
+    manager.asyncDelete(TP, { isFuture: true });
+    await clean(opened);
+    expect(log.cleanerCheckpoint).toBe(log.segments.active.baseOffset);
+  });
+
+  it('gives up when the log begins to be copied to another log directory', async () => {
+    const logDirs = ['/data', '/more'];
+    const slow = { maxBytesPerSecond: 50_000 };
+    const opened = await openCompacted({}, new ManualRuntime(), slow, silentLogger, { logDirs });
+    const { runtime, manager, log } = opened;
+    fill(opened, 300, 8);
+    await runtime.pass(1000);
+    const bytes = log.sizeInBytes;
+    manager.futures.create(log, logDirs.find(each => each !== log.logDirectory)!);
+    // Without the copy it would be done after 120 s.
+    for (let i = 0; i < 150; i++) await runtime.pass(1000);
+    expect(log.sizeInBytes).toBe(bytes);
+    expect(log.cleanerCheckpoint).toBeUndefined();
   });
 
   it('begins at the start of the log when DeleteRecords has passed its checkpoint', async () => {
