@@ -608,6 +608,7 @@ export class UnifiedLog implements LocalLogOwner {
       const known = from.activeProducers.get(producerId);
       if (known !== undefined) entry.recall(known, this.logEndOffset);
     }
+    this.cleanerCheckpoint = from.cleanerCheckpoint;
     this.updateHighWatermark(from.highWatermark);
   }
 

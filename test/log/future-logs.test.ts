@@ -3,6 +3,7 @@ import type { LogManager } from '../../src/log/log-manager.ts';
 import type { UnifiedLog } from '../../src/log/unified-log.ts';
 import { Errors } from '../../src/protocol/errors.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
+import { appendKeyed, CLEANER_CONFIG, COMPACT, readKeyed } from './cleaner/cleaner-fixture.ts';
 import { batchOf, bytesOf, LOG_CONFIG, openManager, readAll, TP } from './log-fixture.ts';
 
 const ID = '4sYNNVlkRVWWN2t2xZ0lpg';
@@ -74,6 +75,39 @@ describe('a log that moves to another log directory', () => {
     const again = await openManager(runtime, LOG_CONFIG, { logDirs: DIRS });
     again.setDuplicatesAside(() => ID);
     expect([again.getLog(TP)!.logDirectory, again.getLog(TP)!.logEndOffset]).toEqual(['/other', 5]);
+  });
+
+  it('is not compacted while it moves, and afterwards from where the cleaner was', async () => {
+    const runtime = new ManualRuntime();
+    const config = { ...LOG_CONFIG, ...COMPACT };
+    const manager = await openManager(runtime, config, {
+      logDirs: DIRS,
+      cleanerConfig: () => CLEANER_CONFIG,
+    });
+    const log = manager.getOrCreateLog(TP, ID, undefined, '/data');
+    const fill = (to: UnifiedLog) => {
+      for (let i = 0; i < 60; i++)
+        appendKeyed({ runtime, manager, log: to }, [[`k${i % 3}`, 'v'.repeat(100)]]);
+    };
+    fill(log);
+    manager.startCleaner();
+    await runtime.pass(2_000);
+    const compacted = await readKeyed(log);
+    expect(compacted.length).toBeLessThan(40);
+    const checkpoint = log.cleanerCheckpoint!;
+    fill(log);
+    const future = manager.futures.create(log, '/other');
+    await runtime.pass(10_000);
+    expect(log.cleanerCheckpoint).toBe(checkpoint);
+    const before = await readKeyed(log);
+    await copy(log, future);
+    const moved = promote(manager, log, future);
+    expect(moved.cleanerCheckpoint).toBe(checkpoint);
+    expect(await readKeyed(moved)).toEqual(before);
+    await runtime.pass(2_000);
+    expect(moved.cleanerCheckpoint).not.toBe(checkpoint);
+    expect((await readKeyed(moved)).length).toBeLessThan(before.length);
+    await manager.shutdown();
   });
 
   it('is not made where the name is taken, unknown or too long', async () => {
