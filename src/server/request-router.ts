@@ -78,7 +78,9 @@ export class RequestRouter<Services = unknown> {
    * does not serve and for bytes that do not match their definition.
    */
   decode(frame: Buffer, peer: Peer, receivedMs: number): RoutedRequest {
-    const begunMs = this.measuredFrom();
+    // Asking the clock at each request would cost those who count nothing.
+    const quota = this.requestQuota?.isEnabled ? this.requestQuota : undefined;
+    const begunMs = quota?.nowMs() ?? 0;
     const apiKey = apiKeyOf(frame);
     const handler = this.handlers.find(apiKey);
     if (handler === undefined) throw new UnanswerableRequestError(`API key ${apiKey} is not served`);
@@ -89,7 +91,10 @@ export class RequestRouter<Services = unknown> {
     }
     const { apiVersion, correlationId, clientId, body } = decodeRequest(handler, frame);
     const context = new RoutedContext(apiKey, apiVersion, correlationId, clientId, peer, receivedMs, frame);
-    context.busyMs = this.measuredSince(begunMs);
+    if (quota !== undefined && !handler.isExempt(context, body)) {
+      context.isMeasured = true;
+      context.busyMs = quota.nowMs() - begunMs;
+    }
     return { handler, context, body, outcome: undefined };
   }
 
@@ -102,15 +107,16 @@ export class RequestRouter<Services = unknown> {
     const { handler, context, body } = request;
     const intercepted = this.intercept?.(context, handler.name);
     if (intercepted !== undefined) return this.failed(request, new KafkaError(intercepted));
-    const begunMs = this.measuredFrom();
+    const quota = context.isMeasured ? this.requestQuota : undefined;
+    const begunMs = quota?.nowMs() ?? 0;
     let answer: unknown;
     try {
       answer = handler.handle(context, body, this.services);
     } catch (error) {
-      context.busyMs += this.measuredSince(begunMs);
+      if (quota !== undefined) context.busyMs += quota.nowMs() - begunMs;
       return this.failed(request, error);
     }
-    context.busyMs += this.measuredSince(begunMs);
+    if (quota !== undefined) context.busyMs += quota.nowMs() - begunMs;
     if (answer instanceof Promise) {
       return answer.then(
         value => this.encoded(request, value),
@@ -122,38 +128,24 @@ export class RequestRouter<Services = unknown> {
 
   private encoded(request: RoutedRequest, answer: unknown): Outcome {
     if (answer === undefined) return 'none';
-    const { handler, context } = request;
-    const { throttleTimeMs = 0 } = answer as { readonly throttleTimeMs?: number };
-    const requestThrottleMs = this.requestQuota?.isEnabled ? this.throttleOf(request) : 0;
-    const throttleMs = Math.max(throttleTimeMs, requestThrottleMs);
-    if (throttleMs > 0) context.throttle(throttleMs);
-    // The client is told of the longest of all its throttle times.
-    const told = throttleMs > throttleTimeMs ? { ...(answer as object), throttleTimeMs: throttleMs } : answer;
-    const begunMs = this.measuredFrom();
+    const { context } = request;
+    const quota = context.isMeasured ? this.requestQuota : undefined;
+    const told = quota === undefined ? answer : charged(context, answer, quota);
+    const { throttleTimeMs } = told as { readonly throttleTimeMs?: number };
+    if (throttleTimeMs !== undefined && throttleTimeMs > 0) context.throttle(throttleTimeMs);
+    const begunMs = quota?.nowMs() ?? 0;
+    const outcome = this.encode(request, told);
+    quota?.record(context, quota.nowMs() - begunMs);
+    return outcome;
+  }
+
+  private encode({ handler, context }: RoutedRequest, answer: unknown): Outcome {
     try {
-      return encodeResponse(handler, context.apiVersion, context.correlationId, told);
+      return encodeResponse(handler, context.apiVersion, context.correlationId, answer);
     } catch (error) {
       this.logUnexpected('a response could not be encoded', handler, context, error);
       return 'close';
-    } finally {
-      const busyMs = this.measuredSince(begunMs);
-      if (busyMs > 0 && !handler.isExempt(context, request.body)) this.requestQuota?.record(context, busyMs);
     }
-  }
-
-  /** For how long the client is to be held back for the time that its request took, ms. */
-  private throttleOf({ handler, context, body }: RoutedRequest): number {
-    if (this.requestQuota === undefined || handler.isExempt(context, body)) return 0;
-    return this.requestQuota.recordAndGetThrottleMs(context, context.busyMs);
-  }
-
-  /** Now, while anybody's time is counted. Asking the clock at each request would cost those who count nothing. */
-  private measuredFrom(): number | undefined {
-    return this.requestQuota?.isEnabled ? this.requestQuota.nowMs() : undefined;
-  }
-
-  private measuredSince(begunMs: number | undefined): number {
-    return begunMs === undefined ? 0 : this.requestQuota!.nowMs() - begunMs;
   }
 
   private failed(request: RoutedRequest, error: unknown): Outcome {
@@ -214,6 +206,13 @@ export class RequestRouter<Services = unknown> {
   }
 }
 
+/** The answer with the longest of its throttle times: what it says itself, or that for the time the request took. */
+function charged(context: RoutedContext, answer: unknown, quota: RequestTimeQuota): unknown {
+  const throttleMs = quota.recordAndGetThrottleMs(context, context.busyMs);
+  const { throttleTimeMs = 0 } = answer as { readonly throttleTimeMs?: number };
+  return throttleMs > throttleTimeMs ? { ...(answer as object), throttleTimeMs: throttleMs } : answer;
+}
+
 /** The context of a request; the connection reports its end to it. */
 export class RoutedContext implements RequestContext {
   readonly apiKey: number;
@@ -228,7 +227,9 @@ export class RoutedContext implements RequestContext {
   readonly connectionId: string;
   readonly receivedMs: number;
   readonly frame: Buffer;
-  /** Work for the request so far, while anybody's time is counted, ms. */
+  /** Whether the time that the request takes counts against a quota. */
+  isMeasured = false;
+  /** That time so far, ms. */
   busyMs = 0;
   private closeCallback: (() => void) | undefined;
   private throttledForMs = 0;

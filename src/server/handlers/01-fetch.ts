@@ -3,7 +3,7 @@ import { ByteWriter } from '../../base/byte-writer.ts';
 import { codecOf } from '../../protocol/codec.ts';
 import { Errors, errorCodeOf } from '../../protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts';
-import type { Input } from '../../protocol/schema.ts';
+import { type Input, inVersions } from '../../protocol/schema.ts';
 import { downConvert } from '../../record/down-convert.ts';
 import {
   CONSUMER,
@@ -23,6 +23,8 @@ import { defineHandler, type RequestContext } from '../handler.ts';
 import { leaderIdAndEpoch } from '../partition-metadata.ts';
 
 const READ_COMMITTED = 1;
+/** The length of an answer, in front of it. */
+const LENGTH_BYTES = 4;
 /** The replica id of tools that compare replicas: they read all that any replica has. */
 const DEBUGGING_CONSUMER = -2;
 /** The magic of the records that a version of Fetch may be answered with. */
@@ -194,7 +196,10 @@ function throttleOf(
   return throttleMs;
 }
 
-/** Bytes of the answer before any conversion: of all but the records by encoding it, of those by what was read. */
+/**
+ * Bytes of the answer before any conversion, as Apache Kafka counts them: the length in front and the body, of which
+ * all but the records is encoded for it.
+ */
 function sizeOf(
   context: RequestContext,
   session: FetchContext,
@@ -207,7 +212,20 @@ function sizeOf(
   });
   const writer = new ByteWriter();
   codecOf(FetchResponse, context.apiVersion).encode(writer, responseOf(context, NO_SESSION, answers, broker));
-  return told.reduce((size, { result }) => size + (result.data?.sizeInBytes ?? 0), writer.size);
+  const isFlexible = inVersions(FetchResponse.flexible, context.apiVersion);
+  const ofRecords = told.map(({ result }) => {
+    const sizeInBytes = result.data?.sizeInBytes ?? 0;
+    // One byte for the length of no records is in what was encoded.
+    return sizeInBytes + (isFlexible ? uvarintBytes(sizeInBytes + 1) - 1 : 0);
+  });
+  return ofRecords.reduce((size, bytes) => size + bytes, LENGTH_BYTES + writer.size);
+}
+
+/** How many bytes a length takes in the flexible versions: 7 bits each. */
+function uvarintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
+  return bytes;
 }
 
 /** Loads the records of the partitions that go into the answer; at once where all are in memory. */

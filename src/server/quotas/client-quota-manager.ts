@@ -35,6 +35,8 @@ export interface QuotaMeter {
 /** What those who share a limit have used of it. */
 interface Sensor {
   limit: ClientLimit;
+  /** Of {@link ClientQuotaManager.changes}, when the limit was looked up. */
+  limitOf: number;
   readonly meter: QuotaMeter;
   throttledUntilMs: number;
   throttleCount: number;
@@ -53,6 +55,8 @@ export class ClientQuotaManager {
   private readonly options: ClientQuotaOptions;
   private readonly limits = new ClientQuotaLimits();
   private readonly sensors = new RecentMap<Sensor>();
+  /** How often quotas have changed. */
+  private changes = 0;
 
   constructor(clock: Clock, logger: LimitedLogger, options: ClientQuotaOptions) {
     this.clock = clock;
@@ -68,6 +72,7 @@ export class ClientQuotaManager {
   /** The quota of `entity` from now on; null for none. */
   update(entity: ClientQuotaEntity, bound: number | null): void {
     this.limits.set(entity, bound);
+    this.changes++;
   }
 
   /** Records what `client` has used, and gives for how long it is to be held back for it, ms. */
@@ -102,10 +107,11 @@ export class ClientQuotaManager {
     return (limit.bound * (samples - 1) * sampleMs) / 1_000;
   }
 
-  /** Everybody who has a limit and has been here lately. */
+  /** Everybody who has been here lately, since quotas last changed, and has a limit; and those who are held back. */
   *usages(): Iterable<QuotaUsage> {
     const nowMs = this.clock.monotonicMs();
-    for (const { limit, meter, throttledUntilMs, throttleCount } of this.sensors.values()) {
+    for (const { limit, limitOf, meter, throttledUntilMs, throttleCount } of this.sensors.values()) {
+      if (limitOf !== this.changes && throttledUntilMs <= nowMs) continue;
       yield {
         quota: this.options.quota,
         user: limit.user,
@@ -128,10 +134,11 @@ export class ClientQuotaManager {
     if (sensor === undefined) {
       const { window, meter: makeMeter } = this.options;
       const meter = makeMeter?.() ?? new SampledRate(window);
-      sensor = { limit, meter, throttledUntilMs: 0, throttleCount: 0 };
+      sensor = { limit, limitOf: this.changes, meter, throttledUntilMs: 0, throttleCount: 0 };
       this.sensors.add(key, sensor, nowMs);
     }
     sensor.limit = limit;
+    sensor.limitOf = this.changes;
     return sensor;
   }
 

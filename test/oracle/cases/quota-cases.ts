@@ -1,3 +1,9 @@
+import { ProduceRequest, ProduceResponse } from '../../../src/protocol/messages/00-produce.ts';
+import { FetchRequest, FetchResponse } from '../../../src/protocol/messages/01-fetch.ts';
+import {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../../../src/protocol/messages/19-create-topics.ts';
 import {
   DescribeClientQuotasRequest,
   DescribeClientQuotasResponse,
@@ -10,7 +16,9 @@ import {
   DescribeUserScramCredentialsRequest,
   DescribeUserScramCredentialsResponse,
 } from '../../../src/protocol/messages/50-describe-user-scram-credentials.ts';
+import { batch } from '../raw-batch.ts';
 import type { DifferentialCase, Session } from '../session.ts';
+import type { WireClient } from '../wire-client.ts';
 
 type Part = readonly [entityType: string, entityName: string | null];
 /** A key with its value; null removes it. */
@@ -39,13 +47,73 @@ function alter(
 }
 
 async function describe(session: Session, step: string, strict: boolean, ...components: Component[]) {
-  // A controller answers before the broker has read what it wrote.
-  await new Promise(resolve => setTimeout(resolve, 200));
+  await untilPublished(session);
   return session.send(step, DescribeClientQuotasRequest, DescribeClientQuotasResponse, {
     components: components.map(([entityType, matchType, match]) => ({ entityType, matchType, match })),
     strict,
   });
 }
+
+/** Acts while a client id of this case alone, which no other request has used, has a quota. */
+async function limited(
+  session: Session,
+  key: string,
+  value: number,
+  act: (clientId: string) => Promise<void>,
+): Promise<void> {
+  const clientId = session.name('limited');
+  const set = async (remove: boolean) => {
+    const client = await session.connect();
+    const entity = [{ entityType: 'client-id', entityName: clientId }];
+    const entries = [{ entity, ops: [{ key, value, remove }] }];
+    const body = { entries, validateOnly: false };
+    await client.send(AlterClientQuotasRequest, AlterClientQuotasResponse, 1, body);
+    await untilPublished(session);
+  };
+  await set(false);
+  await act(clientId);
+  await set(true);
+}
+
+/**
+ * A controller answers before the broker has read what it wrote. The broker reads in order: when it knows of a quota
+ * that comes and goes it knows of all before.
+ */
+async function untilPublished(session: Session): Promise<void> {
+  const client = await session.connect();
+  const name = session.name('marker');
+  for (const remove of [false, true]) {
+    await client.send(AlterClientQuotasRequest, AlterClientQuotasResponse, 1, {
+      entries: [
+        {
+          entity: [{ entityType: 'user', entityName: name }],
+          ops: [{ key: 'producer_byte_rate', value: PLENTY, remove }],
+        },
+      ],
+      validateOnly: false,
+    });
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const components = [{ entityType: 'user', matchType: EXACT, match: name }];
+      const body = { components, strict: true };
+      const answer = await client.send(DescribeClientQuotasRequest, DescribeClientQuotasResponse, 1, body);
+      if ((answer.entries?.length === 0) === remove) break;
+      await new Promise(resolve => setTimeout(resolve, 50));
+    }
+  }
+}
+
+function produceTo(client: WireClient, version: number, named: object, records: Buffer, clientId?: string) {
+  const topicData = [{ ...named, partitionData: [{ index: 0, records }] }];
+  return client.send(
+    ProduceRequest,
+    ProduceResponse,
+    version,
+    { acks: -1, timeoutMs: 5_000, topicData },
+    clientId,
+  );
+}
+
+const PRODUCE_VERSION = 8;
 
 export const quotaCases: readonly DifferentialCase[] = [
   {
@@ -169,6 +237,86 @@ export const quotaCases: readonly DifferentialCase[] = [
       await alter(session, 'remove', [[[user], [['producer_byte_rate', null]]]]);
       await alter(session, 'nothing', []);
       await alter(session, 'no change', [[[user], []]]);
+    },
+  },
+  {
+    // The throttle time of a first request follows from its size alone.
+    api: ProduceRequest,
+    name: 'over the quota of its client',
+    minVersion: 3,
+    async run(session) {
+      const topicId = await session.createTopic('t');
+      const named = { name: session.name('t'), topicId };
+      await limited(session, 'producer_byte_rate', 10, async clientId => {
+        const answer = await produceTo(await session.connect(), session.version, named, batch(), clientId);
+        session.keep('over it', answer);
+        const other = await produceTo(await session.connect(), session.version, named, batch());
+        session.keep('another client', other);
+      });
+    },
+  },
+  {
+    api: FetchRequest,
+    name: 'over the quota of its client',
+    minVersion: 4,
+    async run(session) {
+      const topicId = await session.createTopic('t');
+      const named = { name: session.name('t'), topicId };
+      for (const value of ['a'.repeat(300), 'b'.repeat(300)]) {
+        await produceTo(await session.connect(), PRODUCE_VERSION, named, batch({ records: [{ value }] }));
+      }
+      const fetch = async (id: string | undefined) => {
+        const partitions = [
+          { partition: 0, fetchOffset: 0, partitionMaxBytes: 1_000_000, lastFetchedEpoch: -1 },
+        ];
+        const body = {
+          maxWaitMs: 50,
+          minBytes: 1,
+          maxBytes: 1_000_000,
+          topics: [{ topic: named.name, topicId, partitions }],
+          ...(session.version >= 7 ? { sessionId: 0, sessionEpoch: 0 } : {}),
+        };
+        return (await session.connect()).send(FetchRequest, FetchResponse, session.version, body, id);
+      };
+      await limited(session, 'consumer_byte_rate', 10, async clientId => {
+        session.keep('over it', await fetch(clientId));
+        session.keep('another client', await fetch(undefined));
+      });
+    },
+  },
+  {
+    api: CreateTopicsRequest,
+    name: 'over the quota of its client',
+    async run(session) {
+      const create = async (clientId: string, step: string, ...partitions: number[]) => {
+        const topics = partitions.map((numPartitions, i) => ({
+          name: session.name(`${step}${i}`),
+          numPartitions,
+          replicationFactor: 1,
+          assignments: [],
+          configs: [],
+        }));
+        const client = await session.connect();
+        const body = { topics, timeoutMs: 10_000 };
+        const answer = await client.send(
+          CreateTopicsRequest,
+          CreateTopicsResponse,
+          session.version,
+          body,
+          clientId,
+        );
+        session.keep(step, {
+          codes: answer.topics.map(({ errorCode }) => errorCode).sort(),
+          isThrottled: answer.throttleTimeMs > 0,
+        });
+      };
+      await limited(session, 'controller_mutation_rate', 1, async clientId => {
+        // There is room for 11 at once.
+        await create(clientId, 'within', 10);
+        await create(clientId, 'over', 40);
+        await create(clientId, 'after', 1);
+        await create(clientId, 'bad', 0);
+      });
     },
   },
   {

@@ -80,6 +80,10 @@ describe('ClientQuotaManager', () => {
     manager.update(USER, null);
     expect(manager.isEnabled).toBe(false);
     expect(manager.recordAndGetThrottleMs(CLIENT, 1e12)).toBe(0);
+    // It waits still, as it was told to.
+    expect([...manager.usages()]).toMatchObject([{ bound: MB * 4, throttledForMs: 10_000 }]);
+    runtime.nowMs += 10_000;
+    expect([...manager.usages()]).toEqual([]);
   });
 
   it('holds nobody back for longer than its longest time', () => {
