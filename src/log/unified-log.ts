@@ -199,6 +199,11 @@ export class UnifiedLog implements LocalLogOwner {
     return this.dir.space?.isLow === true;
   }
 
+  /** Whether every append is refused: the file system has no room at all. */
+  get hasNoRoom(): boolean {
+    return this.dir.space?.state === 'full';
+  }
+
   /** Throws KAFKA_STORAGE_ERROR where the log directory is short of space for records of producers and leaders. */
   checkSpace(): void {
     this.dir.space?.checkNotLow();

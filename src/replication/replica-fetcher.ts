@@ -557,7 +557,7 @@ class Round {
 
 /** The records of Kafka's own topics are few, and the work of groups rests on them. */
 function lacksRoom({ log, partition }: FetcherPartition): boolean {
-  return log.isShortOfSpace && !isInternalTopic(partition.topicPartition.topic);
+  return log.hasNoRoom || (log.isShortOfSpace && !isInternalTopic(partition.topicPartition.topic));
 }
 
 function keyOf({ partition, index }: FetcherPartition): string {

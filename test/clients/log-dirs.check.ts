@@ -90,6 +90,34 @@ describe('kafka-reassign-partitions between the log directories of a broker', ()
     expect(readdirSync(wanted).filter(name => name.startsWith(TOPIC))).toEqual([`${TOPIC}-0`]);
   });
 
+  test('a move that kill -9 breaks off goes on after the start', async () => {
+    const from = directoryOf(await described());
+    const wanted = DIRS.find(dir => dir !== from)!;
+    const file = join(folder.path, 'back.json');
+    const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: [wanted] }];
+    writeFileSync(file, JSON.stringify({ version: 1, partitions }));
+    const reassign = (...args: string[]) =>
+      tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', [
+        '--reassignment-json-file',
+        file,
+        ...args,
+      ]);
+    await reassign('--execute', '--replica-alter-log-dirs-throttle', '500');
+    const names = () => readdirSync(wanted).filter(name => name.startsWith(TOPIC));
+    await expect.poll(names, { timeout: 10_000 }).toEqual([expect.stringMatching(/-future$/)]);
+    await target.broker.kill();
+    expect(names()).toEqual([expect.stringMatching(/-future$/)]);
+    await target.broker.start();
+    await expect.poll(names, { timeout: 120_000, interval: 500 }).toEqual([`${TOPIC}-0`]);
+    await expect
+      .poll(() => reassign('--verify'), { timeout: 60_000 })
+      .toMatch(new RegExp(`Reassignment of replica ${TOPIC}-0-1 completed successfully`));
+    expect(directoryOf(await described())).toBe(wanted);
+    const args = ['--topic', TOPIC, '--from-beginning', '--max-messages', '1000', '--timeout-ms', '30000'];
+    const read = await tool('org.apache.kafka.tools.consumer.ConsoleConsumer', args);
+    expect(new Set(read.trim().split('\n')).size).toBe(1000);
+  });
+
   test('names a directory that the broker does not have', async () => {
     const file = join(folder.path, 'nowhere.json');
     const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: ['/nowhere'] }];

@@ -110,8 +110,9 @@ async function readAll(topicId: string): Promise<string[]> {
   }
 }
 
-async function commitOffset(offset: number): Promise<number> {
-  const partitions = [{ partitionIndex: 0, committedOffset: offset, committedMetadata: null }];
+async function commitOffset(offset: number, metadataBytes = 0): Promise<number> {
+  const committedMetadata = 'm'.repeat(metadataBytes);
+  const partitions = [{ partitionIndex: 0, committedOffset: offset, committedMetadata }];
   const body = {
     groupId: 'g',
     generationIdOrMemberEpoch: -1,
@@ -199,6 +200,24 @@ describe('a broker on a file system that fills up', () => {
       client.close();
       client = await RawClient.connect(broker.port);
       expect(await readAll(old)).toContain('again');
+    },
+    60_000,
+  );
+
+  test.skipIf(!isMounted)(
+    'commits offsets again when there is room, after a commit that had none',
+    async () => {
+      await expect.poll(() => commitOffset(0), { timeout: 15_000 }).toBe(Errors.NONE);
+      const filler = join(folder, 'filler');
+      writeFileSync(filler, Buffer.alloc(freeBytes()));
+      let offset = 1;
+      let errorCode: number = Errors.NONE;
+      for (; errorCode === Errors.NONE && offset < 100; offset++)
+        errorCode = await commitOffset(offset, 3_000);
+      expect([Errors.NOT_COORDINATOR, Errors.COORDINATOR_NOT_AVAILABLE]).toContain(errorCode);
+      expect(broker.services.logManager.hasOfflineLogDirs).toBe(false);
+      rmSync(filler);
+      await expect.poll(() => commitOffset(1000), { timeout: 15_000 }).toBe(Errors.NONE);
     },
     60_000,
   );

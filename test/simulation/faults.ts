@@ -406,6 +406,10 @@ export class Faults {
       node.awaitsPowerLoss = world.options.durability === 'page-cache';
     } else if (kind === 'diskFull') {
       faults.bytesLeft = random.below(5_000);
+      // A metadata log that finds no room ends its node. Where it is spared, the node goes on.
+      if (node.isBroker && random.chance(0.5)) {
+        faults.sparedPath = `${node.config.metadataLogDir}/__cluster_metadata-0`;
+      }
     } else {
       faults.failingPath = random.pick([...node.logDirs, node.config.metadataLogDir]);
     }
@@ -417,6 +421,11 @@ export class Faults {
       end: () => {
         node.disk.heal();
         node.awaitsPowerLoss = false;
+        if (kind === 'diskFull' && isWhole(node)) {
+          world.sometimes('a broker outlived a full disk');
+          node.diskFailed = false;
+          return;
+        }
         // Its administrator sees to the disk, and starts it again; after a failed sync, the whole machine.
         if (kind === 'failingSync') world.losePower(node);
         else world.kill(node);
@@ -424,4 +433,9 @@ export class Faults {
       },
     };
   }
+}
+
+/** Whether all log directories of a broker still work. */
+function isWhole({ process, server }: ClusterNode): boolean {
+  return process.isAlive && server?.services?.logManager.hasOfflineLogDirs === false;
 }

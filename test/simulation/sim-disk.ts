@@ -25,6 +25,8 @@ const CHANGES: ReadonlySet<DiskOperation> = new Set<DiskOperation>([
 export interface DiskFaults {
   /** So many more bytes can be written, then ENOSPC, in the middle of a write if it comes so. */
   bytesLeft: number;
+  /** What is written under this path does not count: it is as if on a disk of its own. Undefined: all counts. */
+  sparedPath: string | undefined;
   /** EIO for what is done under this path; undefined for none. */
   failingPath: string | undefined;
   /** The next so many syncs fail, and what they were to sync is lost. */
@@ -40,6 +42,7 @@ export class SimDisk {
   readonly storage = new MemoryDisk();
   readonly faults: DiskFaults = {
     bytesLeft: Number.POSITIVE_INFINITY,
+    sparedPath: undefined,
     failingPath: undefined,
     failingSyncs: 0,
     slowMs: 0,
@@ -62,6 +65,7 @@ export class SimDisk {
   /** Everything works from now on; what is lost stays lost. */
   heal(): void {
     this.faults.bytesLeft = Number.POSITIVE_INFINITY;
+    this.faults.sparedPath = undefined;
     this.faults.failingPath = undefined;
     this.faults.failingSyncs = 0;
     this.faults.slowMs = 0;
@@ -123,7 +127,8 @@ export class SimDisk {
       faults.failingSyncs--;
       return { code: 'EIO', dropPages: true };
     }
-    if (operation === 'write' || operation === 'replace') {
+    const isSpared = faults.sparedPath !== undefined && path.startsWith(faults.sparedPath);
+    if ((operation === 'write' || operation === 'replace') && !isSpared) {
       if (bytes > faults.bytesLeft) {
         const writtenBytes = faults.bytesLeft;
         faults.bytesLeft = 0;

@@ -44,6 +44,7 @@ const WANTED = [
   'a follower fetched from a damaged log',
   'an ISR was proposed on top of an older state',
   'a replica was taken away',
+  'a broker outlived a full disk',
 ];
 /** A campaign of so many seeds, without a defect, fails if it has not reached all of {@link WANTED}. */
 const SEEDS_TO_REACH_ALL = 300;

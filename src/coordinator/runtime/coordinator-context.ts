@@ -25,7 +25,7 @@ import type { CoordinatorPartition, PartitionListener, PartitionWriter } from '.
  * | LOADING | ACTIVE  | the log has been replayed, and all that was replayed is committed        |
  * | LOADING | FAILED  | the log could not be read, or a record in it could not be understood     |
  * | FAILED  | LOADING | this broker becomes the leader again, in a later epoch                   |
- * | ACTIVE  | FAILED  | a batch that had been staged could not be written                        |
+ * | ACTIVE  | FAILED  | a batch that had been staged could not be written; it is loaded anew     |
  * | any     | CLOSED  | another broker leads the partition, it is deleted, or the broker stops   |
  */
 export type CoordinatorState = 'INITIAL' | 'LOADING' | 'ACTIVE' | 'FAILED' | 'CLOSED';
@@ -67,6 +67,7 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   private readonly runtime: Runtime;
   private readonly logger: Logger;
   private readonly options: CoordinatorOptions<S, R>;
+  private readonly onFailed: () => void;
   private readonly deferred = new DeferredEvents();
   private deadlineTimer: Timer | undefined;
   private batch: CoordinatorBatch | undefined;
@@ -78,16 +79,19 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   /** The log has been replayed. */
   private isLoaded = false;
 
+  /** `onFailed`: a write has failed, and the shard with it. */
   constructor(
     runtime: Runtime,
     logger: Logger,
     options: CoordinatorOptions<S, R>,
     partition: number,
     epoch: LeaderEpoch,
+    onFailed: () => void,
   ) {
     this.runtime = runtime;
     this.logger = logger;
     this.options = options;
+    this.onFailed = onFailed;
     this.partition = { topic: options.topic, partition };
     this.epoch = epoch;
     this.timers = new ShardTimers(runtime, (key, operation) => {
@@ -312,6 +316,7 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
       code,
     });
     this.stop('FAILED');
+    this.onFailed();
   }
 
   /** Ends the shard: those who wait are told to look for the coordinator again. */

@@ -12,6 +12,9 @@ export interface CoordinatorRuntimeOptions<S extends CoordinatorShard<R>, R>
   readonly reader: PartitionReader;
 }
 
+/** Before a shard whose write has failed is loaded anew, ms. */
+const LOAD_AGAIN_MS = 1_000;
+
 /**
  * The shards of a coordinator, one for each partition of its topic that this broker leads.
  *
@@ -47,7 +50,15 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> {
       this.drop(present);
     }
     const { reader, serde, writer, topic } = this.options;
-    const context = new CoordinatorContext(this.runtime, this.logger, this.options, partition, epoch);
+    const onFailed = (): void => this.loadAgainLater(context);
+    const context: CoordinatorContext<S, R> = new CoordinatorContext(
+      this.runtime,
+      this.logger,
+      this.options,
+      partition,
+      epoch,
+      onFailed,
+    );
     this.contexts.set(partition, context);
     context.state = 'LOADING';
     const startMs = this.runtime.clock.monotonicMs();
@@ -81,6 +92,19 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> {
       });
       context.fail();
     }
+  }
+
+  /**
+   * A disk that had no room for a write may have some again while this broker goes on leading: what the log holds is
+   * what the shard has to know. Where the log is lost the load fails, and that is the end of it.
+   */
+  private loadAgainLater(context: CoordinatorContext<S, R>): void {
+    this.runtime.timers.after(LOAD_AGAIN_MS, () => {
+      const { partition } = context.partition;
+      if (this.contexts.get(partition) !== context || context.state !== 'FAILED') return;
+      this.drop(context);
+      void this.load(partition, context.epoch);
+    });
   }
 
   /**

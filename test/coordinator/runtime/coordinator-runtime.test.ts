@@ -361,6 +361,19 @@ describe('a shard', () => {
     expect(h.now('a')).toBe('1');
   });
 
+  it('is loaded anew in the same epoch when a write has failed and the log is there', async () => {
+    const h = await Harness.active();
+    h.partitions.autoCommit = false;
+    h.write([['a', '1']]);
+    await h.clock.settle();
+    for (const listener of h.partitions.log().listeners) listener.onWriteFailed(Errors.KAFKA_STORAGE_ERROR);
+    await h.clock.pass(900);
+    expect(() => h.get('a')).toThrow('NOT_COORDINATOR');
+    await h.clock.pass(200);
+    h.partitions.commit();
+    expect(h.now('a')).toBe('1');
+  });
+
   it('fails to load a damaged log, and says so', async () => {
     const h = new Harness();
     const batch = await batchOf('a', '1');
