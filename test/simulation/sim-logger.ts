@@ -2,7 +2,7 @@ import type { LogFields, Logger, LogLevel } from '../../src/base/logger.ts';
 import type { SimScheduler } from './sim-scheduler.ts';
 
 /** What every node says all the time: in the digest, and not in the few lines for people. */
-const ROUTINE = /snapshot|logs loaded|listening|caught up with the metadata log/;
+const ROUTINE = /snapshot|logs loaded|listening|caught up with the metadata log|a log was compacted/;
 
 /** Brings the lines of a server into the trace: all of them into the digest, warnings and errors into the timeline. */
 export class SimLogger implements Logger {

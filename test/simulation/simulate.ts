@@ -45,6 +45,7 @@ const WANTED = [
   'an ISR was proposed on top of an older state',
   'a replica was taken away',
   'a broker outlived a full disk',
+  'a log was compacted',
 ];
 /** A campaign of so many seeds, without a defect, fails if it has not reached all of {@link WANTED}. */
 const SEEDS_TO_REACH_ALL = 300;

@@ -133,7 +133,9 @@ export function drawOptions(random: SimRandom): WorldOptions {
     tailCacheBytes: random.chance(1 / 3) ? random.pick([0, 2_000]) : undefined,
   };
   const favourites = drawFavourites(random, drawn);
-  return { ...drawn, favourites, faults: new Set([...drawn.faults, ...favourites]) };
+  const properties = new Map(drawn.properties);
+  properties.set('log.cleaner.backoff.ms', String(Math.round(random.scaled(20, 2_000))));
+  return { ...drawn, properties, favourites, faults: new Set([...drawn.faults, ...favourites]) };
 }
 
 /** Kinds that seldom find their moment, where the cluster is large enough for them. */

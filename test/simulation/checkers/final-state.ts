@@ -13,6 +13,8 @@ export interface BatchAtRest {
   readonly crcIsValid: boolean;
   /** Of the records, in order; for metadata and control batches empty. */
   readonly values: readonly string[];
+  /** The key of each value, where records have keys. */
+  readonly keys?: readonly string[];
   /** The offset of each value. */
   readonly offsets: readonly Offset[];
   /** A digest of all its bytes. */

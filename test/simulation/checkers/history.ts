@@ -132,6 +132,28 @@ export interface ProtocolErrorEvent {
   readonly text: string;
 }
 
+export interface KeyedRecord {
+  readonly key: string;
+  /** Unique in the whole run; `null` for a tombstone. */
+  readonly value: string | null;
+}
+
+/** A batch is sent to a compacted partition, once. */
+export interface KeyedSendEvent {
+  readonly kind: 'keyedSend';
+  readonly op: number;
+  readonly partition: PartitionKey;
+  readonly records: readonly KeyedRecord[];
+}
+
+/** It is acknowledged. */
+export interface KeyedSentEvent {
+  readonly kind: 'keyedSent';
+  readonly op: number;
+  /** Of the first record. */
+  readonly offset: Offset;
+}
+
 /** Anything else that belongs into a timeline: faults, phases. */
 export interface NoteEvent {
   readonly kind: 'note';
@@ -149,6 +171,8 @@ export type Observation =
   | ListedEvent
   | AdminEvent
   | AdminDoneEvent
+  | KeyedSendEvent
+  | KeyedSentEvent
   | ProtocolErrorEvent
   | NoteEvent;
 

@@ -1,4 +1,5 @@
 import type { CheckOptions, Checker, Violation } from './checker.ts';
+import { checkCompaction } from './compaction.ts';
 import { checkClientAnomalies, checkWatermarks } from './client-anomalies.ts';
 import type { FinalState } from './final-state.ts';
 import type { History } from './history.ts';
@@ -10,6 +11,7 @@ export const checkers: readonly Checker[] = [
   checkClientAnomalies,
   checkWatermarks,
   checkReplicaLogs,
+  checkCompaction,
   checkMetadataLogs,
   checkMetadataLinearizable,
 ];

@@ -121,10 +121,12 @@ export function readBatches(
 
 function describeBatch(batch: RecordBatch, withValues: boolean): BatchAtRest {
   const values: string[] = [];
+  const keys: string[] = [];
   const offsets: Offset[] = [];
   const crcIsValid = batch.isValid();
   if (withValues && crcIsValid && !batch.isControlBatch) {
-    for (const { offset, value } of batch.records()) {
+    for (const { offset, key, value } of batch.records()) {
+      if (key !== null) keys.push(key.toString('latin1'));
       values.push(value === null ? '' : value.toString('latin1').trimEnd());
       offsets.push(offset);
     }
@@ -139,6 +141,7 @@ function describeBatch(batch: RecordBatch, withValues: boolean): BatchAtRest {
     isControl: batch.isControlBatch,
     crcIsValid,
     values,
+    ...(keys.length > 0 ? { keys } : {}),
     offsets,
     digest: digest(batch.bytes),
   };

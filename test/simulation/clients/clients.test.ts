@@ -75,6 +75,7 @@ describe('the clients of the simulator on one real node', () => {
       clusterClient('admin-1', [topic], history),
       {
         dataTopics,
+        otherTopics: [],
         shortLived: [`${topic}-fleeting`],
         replicationFactor: 1,
         thinkMs: 10,

@@ -43,6 +43,8 @@ export interface TopicPlan {
 export interface AdminSettings {
   /** Topics that clients read and write: made at the start, never deleted. */
   readonly dataTopics: readonly TopicPlan[];
+  /** Made at the start too. */
+  readonly otherTopics: readonly TopicPlan[];
   /** Names that are created and deleted over and over. */
   readonly shortLived: readonly string[];
   readonly replicationFactor: number;
@@ -139,7 +141,7 @@ export class SimAdmin implements SimClient {
   }
 
   private async makeDataTopics(): Promise<void> {
-    const waiting = new Set(this.settings.dataTopics);
+    const waiting = new Set([...this.settings.dataTopics, ...this.settings.otherTopics]);
     while (waiting.size > 0) {
       for (const plan of [...waiting]) {
         const error = await this.createTopic(plan);

@@ -15,9 +15,13 @@ import type {
 import { ClusterClient } from './cluster-client.ts';
 import { type AdminSettings, SimAdmin } from './sim-admin.ts';
 import { SimConsumer } from './sim-consumer.ts';
+import { drawKeyedWriter, SimKeyedWriter } from './sim-keyed-writer.ts';
 import { SimOperator } from './sim-operator.ts';
 import { SimProducer } from './sim-producer.ts';
 import { drawSwarm, finalConsumer, type Swarm } from './swarm.ts';
+
+/** Makes a client by its name, of the data topics if no others are named. */
+type ClientMaker = (name: string, topics?: readonly string[]) => ClusterClient;
 
 /** The clients of a seed, the probe that looks at the cluster while they work, and the checkers for the end. */
 export function createWorkload(world: WorldView): Workload {
@@ -28,7 +32,8 @@ export function createWorkload(world: WorldView): Workload {
   const bounds = { minInsyncReplicas, segmentBytes, racks, meetsDamage };
   const swarm = drawSwarm(world.randomFor('swarm'), bounds);
   const probe = new Probe(world, history);
-  const makeClient = (name: string): ClusterClient =>
+  const dataTopics = swarm.dataTopics.map(({ topic }) => topic);
+  const makeClient: ClientMaker = (name, topics = dataTopics) =>
     new ClusterClient(
       {
         name,
@@ -39,7 +44,7 @@ export function createWorkload(world: WorldView): Workload {
         metadataMaxAgeMs: swarm.metadataMaxAgeMs,
         onProtocolError: text => history.record(name, { kind: 'protocolError', text }),
       },
-      swarm.dataTopics.map(({ topic }) => topic),
+      topics,
     );
   const clients = makeClients(world, swarm, history, makeClient);
   let before: Rest | undefined;
@@ -55,20 +60,29 @@ export function createWorkload(world: WorldView): Workload {
     if (before !== undefined && !lossAllowed) violations.push(...checkRecovery(before, takeRest(at)));
     return [...violations, ...checkLookups(at)];
   };
+  world.onPeriod(COMPACTION_LOOK_MS, () => lookForCompaction(world));
   const beforeLastRestart = (): void => {
     before = takeRest(world);
   };
   return { history, clients, checkers: [check], beforeLastRestart };
 }
 
-function makeClients(
-  world: WorldView,
-  swarm: Swarm,
-  history: History,
-  makeClient: (name: string) => ClusterClient,
-): SimClient[] {
+const COMPACTION_LOOK_MS = 500;
+
+/** Counts the states that only logs know: those of compaction. */
+function lookForCompaction(world: WorldView): void {
+  for (const { server } of world.nodes) {
+    for (const { log } of server?.services?.replicaManager.partitions() ?? []) {
+      if ((log?.cleanerCheckpoint ?? 0) > 0) world.sometimes('a log was compacted');
+    }
+  }
+}
+
+function makeClients(world: WorldView, swarm: Swarm, history: History, makeClient: ClientMaker): SimClient[] {
+  const keyed = drawKeyedWriter(world.randomFor('compacted'), world.options);
   const admins: AdminSettings = {
     dataTopics: swarm.dataTopics,
+    otherTopics: keyed === undefined ? [] : [keyed.plan],
     shortLived: swarm.shortLived,
     replicationFactor: world.options.replicationFactor,
     thinkMs: swarm.adminThinkMs,
@@ -83,6 +97,8 @@ function makeClients(
   swarm.producers.forEach((settings, index) => {
     writers.push(new SimProducer(makeClient(`producer-${index + 1}`), settings, history));
   });
+  if (keyed !== undefined)
+    writers.push(new SimKeyedWriter(makeClient('keyed', [keyed.plan.topic]), keyed, history));
   const consumers = swarm.consumers.map(
     (settings, index) => new SimConsumer(makeClient(`consumer-${index + 1}`), settings, history),
   );
