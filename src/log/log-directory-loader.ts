@@ -60,6 +60,7 @@ export async function loadLogDirectory(
       hadCleanShutdown: directory.hadCleanShutdown,
       recoveryPoint: recoveryPoints.get(key) ?? 0,
       logStartOffset: logStartOffsets.get(key) ?? 0,
+      isCompacted: cleanerOffsets.has(key),
     };
     const log = new UnifiedLog(environment, directory.state, loadLog(environment, options));
     log.updateHighWatermark(highWatermarks.get(key) ?? 0);

@@ -35,6 +35,8 @@ export interface LoadOptions {
   /** The checkpoints of the log directory; 0 if they do not name the partition. */
   readonly recoveryPoint: Offset;
   readonly logStartOffset: Offset;
+  /** The checkpoint of the cleaner names the partition: offsets may be missing anywhere. */
+  readonly isCompacted?: boolean;
   /** The directory was made just now. */
   readonly isNew?: boolean;
   readonly topicId?: Uuid | undefined;
@@ -293,7 +295,7 @@ class LogLoader {
     replayProducerState(producers, this.segments, first.baseOffset);
 
     let expected: Offset = first.baseOffset;
-    let gaps = config.cleanupPolicy.has('compact');
+    let gaps = this.options.isCompacted === true || config.cleanupPolicy.has('compact');
     let cut = false;
     for (const segment of unflushed) {
       // What was appended last has no gaps, unless it was copied from a compacted log. Then a hole between

@@ -27,6 +27,7 @@ export function deletableSegments(
   const { config, segments } = log;
   const byPolicy = config.cleanupPolicy.has('delete');
   const deletable: LogSegment[] = [];
+  const empty: LogSegment[] = [];
   let excessBytes = byPolicy && config.retentionBytes >= 0 ? log.sizeInBytes - config.retentionBytes : 0;
   const { all } = segments;
   for (const [slot, segment] of all.entries()) {
@@ -38,10 +39,13 @@ export function deletableSegments(
     const belowStart = next !== undefined && next.baseOffset <= log.logStartOffset;
     if (!tooOld && !tooMuch && !belowStart) {
       if (byPolicy && config.retentionMs >= 0 && isOfTheFuture(segment, nowMs)) onFuture(segment);
-      break;
+      // Of some segments compaction leaves nothing: they go with what follows them.
+      if (segment.stagedBytes > 0) break;
+      empty.push(segment);
+      continue;
     }
     excessBytes -= segment.writtenBytes;
-    deletable.push(segment);
+    deletable.push(...empty.splice(0), segment);
   }
   return deletable;
 }

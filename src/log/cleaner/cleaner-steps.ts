@@ -64,8 +64,8 @@ export interface CopyStep {
   readonly kind: 'copy';
   readonly map: OffsetMapState;
   readonly source: StepSource;
-  /** The batch that ends at `source.end` is the last of the target. */
-  readonly isLastSource: boolean;
+  /** The batch that ends here is the last that is cleaned. Exclusive. */
+  readonly endOffset: Offset;
   readonly target: StepTarget;
   readonly transactions: CleanedTransactionsState;
   readonly producers: readonly LastOfProducer[];

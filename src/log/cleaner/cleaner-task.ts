@@ -1,4 +1,3 @@
-import { invariant } from '../../base/assert.ts';
 import { MalformedError } from '../../base/byte-reader.ts';
 import { add64, type Offset } from '../../base/int64.ts';
 import { prepareCodecs } from '../../compression/codecs.ts';
@@ -168,7 +167,7 @@ function noteKeys(map: OffsetMap, batch: RecordBatch): boolean {
 }
 
 function copyBatches(disk: Disk, step: CopyStep): CopyResult {
-  const { source, isLastSource } = step;
+  const { source, endOffset } = step;
   const transactions = new CleanedTransactions(step.transactions);
   const filter = new BatchFilter({
     map: new OffsetMap(step.map),
@@ -179,8 +178,8 @@ function copyBatches(disk: Disk, step: CopyStep): CopyResult {
   });
   const target = new CleanedSegment(disk, step.target, source.bufferBytes);
   try {
-    const gone = visitBatches(disk, source, (batch, position) => {
-      const kept = filter.filter(batch, isLastSource && position + batch.sizeInBytes === source.end);
+    const gone = visitBatches(disk, source, batch => {
+      const kept = filter.filter(batch, batch.nextOffset === endOffset);
       if (kept !== undefined) target.append(kept);
       for (const txn of transactions.retained.splice(0)) target.appendAbortedTxn(txn);
       return true;
@@ -201,9 +200,10 @@ function copyBatches(disk: Disk, step: CopyStep): CopyResult {
 }
 
 function finishSegment(disk: Disk, { target }: FinishStep): DoneResult {
-  invariant(target.logBytes > 0, 'cleaned segment', 'nothing is left of it');
   const segment = new CleanedSegment(disk, target, 0);
   try {
+    // Of one in which nothing is left there are no files yet.
+    segment.persist();
     segment.sync();
   } finally {
     segment.close();

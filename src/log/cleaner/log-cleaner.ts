@@ -132,6 +132,11 @@ export class LogCleaner {
     // Other logs were looked at since it was chosen.
     const range = this.isWanted(log) ? this.rangeOf(log) : undefined;
     if (range === undefined || range.cleanableBytes === 0) return;
+    if (log.cleanerCheckpoint === undefined) {
+      // Between compacted segments are gaps. A start after a crash must know that they are no losses.
+      log.cleanerCheckpoint = range.firstDirtyOffset;
+      this.logs.writeCheckpoint(log.logDirectory);
+    }
     const memory = this.idleMemories.pop() ?? new MapMemory();
     const { environment, throttle } = this;
     const config = this.config();
@@ -150,9 +155,20 @@ export class LogCleaner {
       .finally(() => {
         this.running.delete(log);
         this.idleMemories.push(memory);
+        this.deleteOldSegments(log);
         this.idle.wakeAll();
       });
     this.running.set(log, finished);
+  }
+
+  /** Retention has left the log alone meanwhile, and may find it in compaction the next time too. */
+  private deleteOldSegments(log: UnifiedLog): void {
+    if (!this.isWanted(log)) return;
+    try {
+      log.deleteOldSegments();
+    } catch (error) {
+      if (!(error instanceof KafkaError)) throw error;
+    }
   }
 
   private finish(log: UnifiedLog, range: CleanableRange, summary: CleaningSummary, startMs: number): void {

@@ -229,8 +229,7 @@ export class LogCleaning {
 
   private async cleanGroup(group: readonly LogSegment[], map: OffsetMapState): Promise<void> {
     const { log } = this;
-    const lastFilled = group.findLast(segment => segment.writtenBytes > 0);
-    if (lastFilled === undefined) return;
+    if (group.length === 1 && group[0]!.writtenBytes === 0) return;
     let target: StepTarget = {
       directory: log.directory,
       baseOffset: group[0]!.baseOffset,
@@ -239,7 +238,7 @@ export class LogCleaning {
       indexIntervalBytes: log.config.indexIntervalBytes,
     };
     try {
-      for (const segment of group) target = await this.copy(segment, segment === lastFilled, map, target);
+      for (const segment of group) target = await this.copy(segment, map, target);
       await this.step({ kind: 'finish', target });
       this.replace(group, target);
     } catch (error) {
@@ -251,13 +250,9 @@ export class LogCleaning {
   /** Of the transactions that the copied part of the log has begun. */
   private transactions: CleanedTransactionsState = NO_TRANSACTIONS;
 
-  private async copy(
-    segment: LogSegment,
-    isLastSource: boolean,
-    map: OffsetMapState,
-    before: StepTarget,
-  ): Promise<StepTarget> {
+  private async copy(segment: LogSegment, map: OffsetMapState, before: StepTarget): Promise<StepTarget> {
     const { log } = this;
+    const endOffset = this.range.firstUncleanableOffset;
     const end = log.segments.higher(segment.baseOffset)?.baseOffset ?? log.logEndOffset;
     const producers = lastOfProducers(log, segment.baseOffset, end);
     const nowMs = this.tools.environment.runtime.clock.wallMs();
@@ -268,7 +263,7 @@ export class LogCleaning {
       const { transactions } = this;
       const result = await this.step({
         kind: 'copy',
-        ...{ map, source, isLastSource, target, transactions, producers, nowMs, deleteRetentionMs },
+        ...{ map, source, endOffset, target, transactions, producers, nowMs, deleteRetentionMs },
       });
       if (result.kind !== 'copy') throw new Error(`a step gave '${result.kind}'`);
       target = result.target;

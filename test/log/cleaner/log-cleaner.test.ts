@@ -97,6 +97,26 @@ describe('LogCleaner', () => {
     expect(lastOf(await readKeyed(again.log))).toEqual(last);
   });
 
+  it('has no gap taken for a loss by a start that knows neither the topic nor a recovery point', async () => {
+    const opened = await openCompacted();
+    fill(opened, 60, 60);
+    fill(opened, 60, 2);
+    await clean(opened);
+    const before = await readKeyed(opened.log);
+    const { log } = opened;
+    const gaps = log.segments.all.filter((segment, at) => {
+      const next = log.segments.all[at + 1]?.baseOffset;
+      return next !== undefined && segment.readNextOffset().nextOffset < next;
+    });
+    expect(gaps.length).toBeGreaterThan(0);
+    opened.runtime.die();
+    opened.runtime.disk.crash('keep');
+    expect(opened.runtime.disk.paths()).not.toContain(`${LOG_DIR}/recovery-point-offset-checkpoint`);
+    const again = await openCompacted({ cleanupPolicy: new Set(['delete'] as const) }, opened.runtime);
+    expect(await readKeyed(again.log)).toEqual(before);
+    expect(again.log.logEndOffset).toBe(log.logEndOffset);
+  });
+
   it('does not touch a topic that is not compacted, and waits for enough to gain', async () => {
     const kept = await openCompacted({ cleanupPolicy: new Set(['delete'] as const) });
     fill(kept, 20, 2);
@@ -280,7 +300,7 @@ describe('LogCleaner', () => {
     fill(opened, 600, 2);
     const { runtime, log } = opened;
     const startMs = runtime.nowMs;
-    while (log.cleanerCheckpoint === undefined && runtime.nowMs < startMs + 120_000) await runtime.pass(500);
+    while ((log.cleanerCheckpoint ?? 0) === 0 && runtime.nowMs < startMs + 120_000) await runtime.pass(500);
     // 200 KB are read twice.
     expect(runtime.nowMs - startMs).toBeGreaterThan(20_000);
     expect(runtime.nowMs - startMs).toBeLessThan(80_000);
@@ -306,7 +326,7 @@ describe('LogCleaner', () => {
     await clean(opened);
     expect(logFiles(opened)).toEqual(paths);
     expect(opened.runtime.disk.contentOf(segment)).toEqual(content);
-    expect(opened.log.cleanerCheckpoint).toBeUndefined();
+    expect(opened.log.cleanerCheckpoint).toBe(0);
     expect(errors.length).toBe(1);
     expect(JSON.stringify(errors)).toMatch(/orders-0.*is damaged at .*wrong checksum/);
     expect(other.cleanerCheckpoint).toBeGreaterThan(0);
@@ -319,7 +339,7 @@ describe('LogCleaner', () => {
     const before = await readKeyed(opened.log);
     const { disk } = opened.runtime;
     disk.fault = (operation, path) =>
-      operation === 'write' && path.endsWith('.cleaned') ? { code: 'ENOSPC' } : undefined;
+      operation === 'open' && path.endsWith('.cleaned') ? { code: 'ENOSPC' } : undefined;
     await clean(opened);
     expect(await readKeyed(opened.log)).toEqual(before);
     expect(opened.log.isOffline).toBe(false);
@@ -409,6 +429,22 @@ describe('LogCleaner', () => {
     await clean(opened);
     expect(log.cleanerCheckpoint).toBe(log.segments.active.baseOffset);
     expect(lastOf(await readKeyed(log, 100))).toEqual(last);
+  });
+
+  it('has retention delete, under compact and delete together, when a cleaning is over', async () => {
+    const opened = await openCompacted(
+      { cleanupPolicy: new Set(['compact', 'delete'] as const), retentionMs: 50_000, segmentBytes: 20_000 },
+      new ManualRuntime(),
+      { maxBytesPerSecond: 20_000 },
+    );
+    const { log, runtime } = opened;
+    fill(opened, 200, 100);
+    await runtime.pass(1000);
+    runtime.advance(60_000);
+    // The periodic look for what is too old finds the log in compaction.
+    expect(await opened.manager.cleanupLogs()).toBe(0);
+    for (let i = 0; i < 30; i++) await runtime.pass(1000);
+    expect(log.logStartOffset).toBe(log.logEndOffset);
   });
 
   it('leaves no checkpoint of a log that another one has taken the place of in memory', async () => {

@@ -1,4 +1,5 @@
 import { AppendQueue } from '../../../src/log/append-queue.ts';
+import { OffsetMap } from '../../../src/log/cleaner/offset-map.ts';
 import { LeaderEpochFileCache } from '../../../src/log/leader-epoch-file-cache.ts';
 import { LogSegment } from '../../../src/log/log-segment.ts';
 import { OffsetIndex } from '../../../src/log/offset-index.ts';
@@ -147,6 +148,21 @@ export const logMutants: readonly Mutant[] = [
           function (this: Inner, offset: Inner) {
             const slot = original.call(this, offset);
             return slot >= 0 && slot + 1 < this.entries ? slot + 1 : slot;
+          },
+      ),
+  },
+  {
+    name: 'compaction-drops-the-last',
+    description: 'Compaction takes the last record of a key for one that another has followed.',
+    caughtBy: ['S10'],
+    apply: () =>
+      patch(
+        OffsetMap,
+        'hasLater',
+        () =>
+          function (this: Inner, bytes: Uint8Array, start: number, length: number, offset: Inner) {
+            const last = this.get(bytes, start, length);
+            return last !== undefined && last >= offset;
           },
       ),
   },
