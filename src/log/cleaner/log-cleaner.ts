@@ -20,7 +20,10 @@ const LOGS_PER_TURN = 64;
 export interface CleanedLogs {
   /** Without those that are on their way from another log directory. */
   readonly all: Iterable<UnifiedLog>;
-  /** Whether it is still the log of its partition, and not being copied: a copy could get what a tombstone has deleted. */
+  /**
+   * Whether it is still the log of its partition, and not being copied: a copy could get a record and miss the
+   * tombstone that deletes it.
+   */
   mayBeCleaned(log: UnifiedLog): boolean;
   /** How far the logs of a log directory are compacted has changed. */
   writeCheckpoint(logDirectory: string): void;
