@@ -73,6 +73,13 @@ describe('client anomalies', () => {
     expect(history.check(checkClientAnomalies)).toEqual(['lost-write']);
   });
 
+  it('lost-write: but what was to be deleted may be gone', () => {
+    const history = new HistoryBuilder().write('p1', ['a'], 0).write('p1', ['b'], 1).write('p1', ['c'], 2);
+    history.deleteRecords('a1', 1).assign('c1', 1, 2).poll('c1', 1, 2, ['c']);
+    expect(history.check(checkClientAnomalies)).toEqual(['lost-write']);
+    expect(history.deleteRecords('a1', 2).check(checkClientAnomalies)).toEqual([]);
+  });
+
   it('unseen: what was acknowledged is not read by anyone when all is at rest', () => {
     const history = good().write('p1', ['d'], 3);
     expect(history.check(checkClientAnomalies)).toEqual(['unseen']);
@@ -164,6 +171,14 @@ describe('watermarks', () => {
       asked: 0,
     });
     expect(builder.check(checkWatermarks)).toEqual([]);
+  });
+
+  it('S9: a log begins after what was to be deleted, or goes back to before what was read', () => {
+    const deleted = () => new HistoryBuilder().deleteRecords('a1', 3);
+    expect(deleted().assign('c1', 1, 3, 'outOfRange', 1).check(checkWatermarks)).toEqual([]);
+    expect(deleted().assign('c1', 1, 4, 'outOfRange', 1).check(checkWatermarks)).toEqual(['S9']);
+    expect(deleted().assign('c1', 1, 2, 'outOfRange', 5).check(checkWatermarks)).toEqual(['R4']);
+    expect(new HistoryBuilder().assign('c1', 1, 1, 'outOfRange').check(checkWatermarks)).toEqual(['S9']);
   });
 
   it('R4: a consumer is told that what it read is not in the log', () => {

@@ -1,4 +1,4 @@
-import { add64, type Offset, sub64 } from '../../../src/base/int64.ts';
+import { add64, max64, type Offset, sub64 } from '../../../src/base/int64.ts';
 import { type CheckOptions, type Checker, Findings, type Violation } from './checker.ts';
 import type { FinalState } from './final-state.ts';
 import type { History, PartitionKey, RecordedOf } from './history.ts';
@@ -75,7 +75,7 @@ export const checkClientAnomalies: Checker = (history, end, options) => {
   const writes = new Writes(history);
   const byOffset = checkOffsets(history, writes, options, findings);
   checkReads(history, writes, options, findings);
-  checkLost(writes, byOffset, end, options, findings);
+  checkLost(writes, byOffset, history.deletedBelow(), end, options, findings);
   if (!mayLose(options)) checkSendOrder(history, findings);
   checkSessions(history, findings);
   return findings.violations;
@@ -166,6 +166,7 @@ function checkReads(history: History, writes: Writes, options: CheckOptions, fin
 function checkLost(
   writes: Writes,
   byOffset: OffsetMap,
+  deletedBelow: ReadonlyMap<PartitionKey, Offset>,
   end: FinalState,
   options: CheckOptions,
   findings: Findings,
@@ -183,6 +184,8 @@ function checkLost(
   for (const write of writes.byValue.values()) {
     const { send, value, ackedOffset, ackedMs } = write;
     if (ackedMs === undefined || send.acks !== -1 || polled.has(value)) continue;
+    const below = deletedBelow.get(send.partition);
+    if (below !== undefined && (ackedOffset === undefined || ackedOffset < below)) continue;
     // A sighting by poll takes the place of one by acknowledgement, so this value was never read.
     const readTo = highest.get(send.partition) ?? -1;
     const where = `${send.partition} ${ackedOffset ?? 'at an offset that was not told'}`;
@@ -259,9 +262,12 @@ function checkSessions(history: History, findings: Findings): void {
 export const checkWatermarks: Checker = (history, _end, options) => {
   const findings = new Findings();
   const byEpoch = new Map<string, Offset>();
+  const deletedBelow = new Map<PartitionKey, Offset>();
   const listed = new Map<PartitionKey, { offset: Offset; event: number; epoch: number }[]>();
   history.events.forEach((event, index) => {
     if (event.kind === 'poll') checkPoll(event, byEpoch, findings);
+    else if (event.kind === 'deleteRecords')
+      deletedBelow.set(event.partition, max64(event.offset, deletedBelow.get(event.partition) ?? 0));
     else if (event.kind === 'protocolError')
       findings.add('protocol', event.atMs, `${event.process}: ${event.text}`);
     else if (event.kind === 'listed' && !mayLose(options)) {
@@ -280,8 +286,9 @@ export const checkWatermarks: Checker = (history, _end, options) => {
         }
       }
       answers.push({ offset: event.offset, event: index, epoch: event.leaderEpoch });
-    } else if (event.kind === 'position' && !mayLose(options)) checkPosition(event, findings);
-    else if (event.kind === 'sequenceError' && event.unexpected && !mayLose(options)) {
+    } else if (event.kind === 'position' && !mayLose(options)) {
+      checkPosition(event, deletedBelow.get(event.partition) ?? 0, findings);
+    } else if (event.kind === 'sequenceError' && event.unexpected && !mayLose(options)) {
       findings.add(
         'T1',
         event.atMs,
@@ -319,9 +326,21 @@ function checkPoll(event: RecordedOf<'poll'>, byEpoch: Map<string, Offset>, find
   if (highWatermark > before) byEpoch.set(key, highWatermark);
 }
 
-/** A consumer has read committed records only, so nothing it has read may be cut off. */
-function checkPosition(event: RecordedOf<'position'>, findings: Findings): void {
+/**
+ * A consumer has read committed records only, so nothing it has read may be cut off. Where records are deleted before
+ * it comes to them it goes to the new start of the log, which is nothing that nobody asked for (S9).
+ */
+function checkPosition(event: RecordedOf<'position'>, deletedBelow: Offset, findings: Findings): void {
   if (event.reason !== 'truncated' && event.reason !== 'outOfRange') return;
+  if (event.reason === 'outOfRange' && event.offset > (event.from ?? 0)) {
+    if (event.offset <= deletedBelow) return;
+    findings.add(
+      'S9',
+      event.atMs,
+      `${event.partition} begins at ${event.offset} for ${event.process}: nobody deleted more than up to ${deletedBelow}`,
+    );
+    return;
+  }
   findings.add(
     'R4',
     event.atMs,

@@ -1,7 +1,7 @@
 import type { Offset } from '../../../src/base/int64.ts';
 import type { CheckOptions, Checker } from './checker.ts';
 import type { BatchAtRest, FinalState, PartitionAtRest, ReplicaAtRest } from './final-state.ts';
-import { type AdminCall, History, type PartitionKey, type PollEvent } from './history.ts';
+import { type AdminCall, History, type PartitionKey, type PollEvent, type PositionEvent } from './history.ts';
 
 /** The one partition of most hand-made histories. */
 export const P: PartitionKey = 'topic:0';
@@ -49,9 +49,10 @@ export class HistoryBuilder {
     process: string,
     session: number,
     offset: Offset,
-    reason: 'assign' | 'seek' | 'truncated' = 'assign',
+    reason: PositionEvent['reason'] = 'assign',
+    from: Offset = 0,
   ): this {
-    this.history.record(process, { kind: 'position', session, partition: P, offset, reason });
+    this.history.record(process, { kind: 'position', session, partition: P, offset, from, reason });
     return this;
   }
 
@@ -77,6 +78,13 @@ export class HistoryBuilder {
       logStartOffset: 0,
       ...options,
     });
+    return this;
+  }
+
+  /** Somebody asks that the records before `offset` go. */
+  deleteRecords(process: string, offset: Offset): this {
+    const op = this.history.newOp();
+    this.history.record(process, { kind: 'deleteRecords', op, partition: P, offset });
     return this;
   }
 

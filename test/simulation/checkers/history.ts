@@ -84,6 +84,8 @@ export interface PositionEvent {
   readonly session: number;
   readonly partition: PartitionKey;
   readonly offset: Offset;
+  /** Where it was before. */
+  readonly from?: Offset;
   readonly reason: 'assign' | 'seek' | 'truncated' | 'outOfRange';
 }
 
@@ -154,6 +156,22 @@ export interface KeyedSentEvent {
   readonly offset: Offset;
 }
 
+/** Somebody asks that the records before `offset` be deleted: from now on they may be gone. */
+export interface DeleteRecordsEvent {
+  readonly kind: 'deleteRecords';
+  readonly op: number;
+  readonly partition: PartitionKey;
+  readonly offset: Offset;
+}
+
+/** They are: no live replica has anything before `lowWatermark`. */
+export interface RecordsDeletedEvent {
+  readonly kind: 'recordsDeleted';
+  readonly op: number;
+  readonly partition: PartitionKey;
+  readonly lowWatermark: Offset;
+}
+
 /** Anything else that belongs into a timeline: faults, phases. */
 export interface NoteEvent {
   readonly kind: 'note';
@@ -173,6 +191,8 @@ export type Observation =
   | AdminDoneEvent
   | KeyedSendEvent
   | KeyedSentEvent
+  | DeleteRecordsEvent
+  | RecordsDeletedEvent
   | ProtocolErrorEvent
   | NoteEvent;
 
@@ -208,6 +228,15 @@ export class History implements SimHistory<Recorded> {
   /** A number for an operation, unique in the run. */
   newOp(): number {
     return this.nextOp++;
+  }
+
+  /** The first offset of each partition that nobody has asked to delete; those without such a wish are absent. */
+  deletedBelow(): ReadonlyMap<PartitionKey, Offset> {
+    const below = new Map<PartitionKey, Offset>();
+    for (const { partition, offset } of this.of('deleteRecords')) {
+      if (offset > (below.get(partition) ?? 0)) below.set(partition, offset);
+    }
+    return below;
   }
 
   *of<Kind extends ObservationKind>(kind: Kind): Generator<RecordedOf<Kind>, void, undefined> {

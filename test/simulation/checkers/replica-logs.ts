@@ -187,6 +187,7 @@ function checkAcknowledged(
     contents.set(partition, values);
     return values;
   };
+  const deletedBelow = history.deletedBelow();
   for (const sent of history.of('sent')) {
     const send = sends.get(sent.op);
     if (send === undefined || send.acks !== -1 || sent.offset < 0) continue;
@@ -194,6 +195,7 @@ function checkAcknowledged(
     if (content === undefined) continue;
     send.values.forEach((value, index) => {
       const offset = add64(sent.offset, index);
+      if (offset < (deletedBelow.get(send.partition) ?? 0)) return;
       const found = content.get(offset);
       if (found !== value) {
         const what = found === undefined ? 'nothing' : `'${found}'`;

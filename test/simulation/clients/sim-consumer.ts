@@ -201,10 +201,12 @@ export class SimConsumer implements SimClient {
     epoch: number,
     reason: PositionEvent['reason'],
   ): void {
+    const from = state.position;
     state.session = this.nextSession++;
     state.position = offset;
     state.positionEpoch = epoch;
-    this.note({ kind: 'position', session: state.session, partition: state.partition.key, offset, reason });
+    const { session, partition } = state;
+    this.note({ kind: 'position', session, partition: partition.key, offset, from, reason });
   }
 
   private seekBack(state: PartitionState): void {

@@ -16,6 +16,7 @@ import { ClusterClient } from './cluster-client.ts';
 import { type AdminSettings, SimAdmin } from './sim-admin.ts';
 import { SimConsumer } from './sim-consumer.ts';
 import { drawKeyedWriter, SimKeyedWriter } from './sim-keyed-writer.ts';
+import { drawLogAdmin, SimLogAdmin } from './sim-log-admin.ts';
 import { SimOperator } from './sim-operator.ts';
 import { SimProducer } from './sim-producer.ts';
 import { drawSwarm, finalConsumer, type Swarm } from './swarm.ts';
@@ -99,15 +100,17 @@ function makeClients(world: WorldView, swarm: Swarm, history: History, makeClien
   });
   if (keyed !== undefined)
     writers.push(new SimKeyedWriter(makeClient('keyed', [keyed.plan.topic]), keyed, history));
+  const dataTopics = swarm.dataTopics.map(({ topic }) => topic);
+  const logAdmin = drawLogAdmin(world.randomFor('log admin'), dataTopics, world.options.nodes);
+  if (logAdmin !== undefined) writers.push(new SimLogAdmin(makeClient('log-admin'), logAdmin, history));
   const consumers = swarm.consumers.map(
     (settings, index) => new SimConsumer(makeClient(`consumer-${index + 1}`), settings, history),
   );
-  const topics = swarm.dataTopics.map(({ topic }) => topic);
   const mayLose = world.options.lossAllowed || world.options.uncleanElection;
   const last = new FinalReader(
     new SimConsumer(
       makeClient('final-reader'),
-      finalConsumer(topics, world.options.faults.has('rot')),
+      finalConsumer(dataTopics, world.options.faults.has('rot')),
       history,
     ),
     writers,
