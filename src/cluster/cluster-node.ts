@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
+import type { Policies } from '../controller/policies.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { RequestContext } from '../server/handler.ts';
 import { KafkaRaftServer } from '../server/kafka-raft-server.ts';
@@ -25,6 +26,8 @@ export interface NodeSurroundings {
   intercept(nodeId: number, context: RequestContext): number | undefined;
   /** Resolves when the node is known to the others as one that may lead. */
   whenKnown(node: ClusterNode): Promise<void>;
+  /** The modules that the configuration of the node names. */
+  readonly policies: Policies | undefined;
 }
 
 /** One node of a cluster in this process: a broker, a controller, or both. */
@@ -116,10 +119,11 @@ export class ClusterNode {
   }
 
   private async begin(): Promise<void> {
-    const { runtime, network, logger, intercept, whenKnown } = this.surroundings;
+    const { runtime, network, logger, intercept, whenKnown, policies } = this.surroundings;
     const incarnation = new Incarnation(this.id, runtime, network.viewOf(this.id), logger);
     const server = new KafkaRaftServer(incarnation, this.config, incarnation.logger, {
       interceptRequest: context => intercept(this.id, context),
+      policies,
     });
     const life = { incarnation, server };
     this.life = life;

@@ -9,6 +9,7 @@ import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { NodeRuntime } from '../runtime/node/node-runtime.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { WORKER_TASKS } from '../server/worker-tasks.ts';
+import { loadPolicies } from '../tools/policy-loader.ts';
 import { formatStorage } from '../tools/storage-formatter.ts';
 import type { Cluster, ClusterOptions, ErrorName, FailNextOptions, Node } from './cluster.ts';
 import { ClusterNode } from './cluster-node.ts';
@@ -18,6 +19,12 @@ import { FaultNetwork } from './fault-network.ts';
 /* What the package exports. */
 
 export type { LogFields, Logger } from '../base/logger.ts';
+export type {
+  AlterConfigPolicy,
+  AlterConfigRequestMetadata,
+  CreateTopicPolicy,
+  CreateTopicRequestMetadata,
+} from '../controller/policies.ts';
 export type { Cluster, ClusterOptions, ErrorName, FailNextOptions, Node, NodeState } from './cluster.ts';
 
 const HOST = '127.0.0.1';
@@ -195,7 +202,7 @@ class LocalCluster implements Cluster {
       .join(',');
     const given = Object.entries(properties).map(([key, value]): [string, string] => [key, String(value)]);
     const brokers = plan.filter(({ isBroker }) => isBroker).length;
-    this.nodes = ports.map(({ node, client, internal, controller }) => {
+    const build = async ({ node, client, internal, controller }: NodePorts): Promise<ClusterNode> => {
       const directory = nodeDirectory(this.directory, node.id);
       const chosen = propertiesOf({ node, client, internal, controller }, voters, directory, brokers);
       const { config } = loadKafkaConfig({
@@ -205,6 +212,8 @@ class LocalCluster implements Cluster {
         hostName: HOST,
       });
       this.format(config);
+      // Relative to where the test runs, as the server's own are to where it is started.
+      const policies = await loadPolicies(this.runtime, this.logger, config, resolve());
       const settings = { config, host: HOST, port: node.isBroker ? client : controller, directory };
       return new ClusterNode(settings, {
         runtime: this.runtime,
@@ -213,8 +222,10 @@ class LocalCluster implements Cluster {
         intercept: (id, context) =>
           context.listenerName === CLIENT_LISTENER ? this.failing.take(id, context) : undefined,
         whenKnown: each => this.whenKnown(each),
+        policies,
       });
-    });
+    };
+    this.nodes = await Promise.all(ports.map(build));
     await Promise.all(this.nodes.map(node => node.start()));
     await this.eventually('not all brokers know each other', () =>
       this.brokers.every(one => this.brokers.every(other => isActiveIn(one.metadata, other)))

@@ -12,6 +12,7 @@ import type { IncrementalAlterConfigsRequest } from '../protocol/messages/44-inc
 import { checkResource, keysOf, validateConfigs } from './config-validation.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
 import type { TopicElectionConfigs } from './partition-changes.ts';
+import type { PolicyChecks } from './policies.ts';
 
 /** Bytes. The limit of a string in the record formats of old. */
 const CONFIG_VALUE_MAX_BYTES = 32767;
@@ -23,6 +24,8 @@ export interface ConfigAlteration {
   /** One of {@link ConfigOperation}. */
   readonly operation: number;
   readonly value: string | null;
+  /** The old form of a request removes what it does not name; policies are not asked about that, as in Kafka. */
+  readonly implied?: boolean;
 }
 
 export interface ResourceResult {
@@ -36,10 +39,12 @@ export interface ResourceResult {
 export class ConfigurationControlManager implements TopicElectionConfigs {
   private readonly staticConfig: KafkaConfig;
   private readonly nodeId: number;
+  private readonly policies: PolicyChecks;
   private cached: { image: ConfigurationsImage; config: KafkaConfig } | undefined;
 
-  constructor(staticConfig: KafkaConfig) {
+  constructor(staticConfig: KafkaConfig, policies: PolicyChecks) {
     this.staticConfig = staticConfig;
+    this.policies = policies;
     this.nodeId = staticConfig.nodeId;
   }
 
@@ -71,7 +76,7 @@ export class ConfigurationControlManager implements TopicElectionConfigs {
   /**
    * The records that turn the configuration of `resource` into what the alterations say; none for a value that is
    * there already. Throws `KafkaError` as {@link checkResource} and {@link validateConfigs} do, INVALID_REQUEST for
-   * alterations that contradict each other, INVALID_CONFIG for lists that are none.
+   * alterations that contradict each other, INVALID_CONFIG for lists that are none, and POLICY_VIOLATION.
    */
   alter(
     image: MetadataImage,
@@ -91,6 +96,10 @@ export class ConfigurationControlManager implements TopicElectionConfigs {
     const changed = new Set(alterations.map(alteration => alteration.name));
     this.checkMinInsyncReplicas(image, resource, values, changed);
     validateConfigs(resource, values, changed, this.brokerConfig(image));
+    // A topic that is created without configurations is no change of any, as in Kafka.
+    if (alterations.length > 0 || !isNewTopic(resource.name)) {
+      this.policies.checkAlterConfig(resource, askedOf(resource, alterations, values, old));
+    }
     const records: MetadataRecord[] = [];
     for (const name of changed) {
       const value = values.get(name) ?? null;
@@ -132,7 +141,7 @@ export class ConfigurationControlManager implements TopicElectionConfigs {
       const present = image.configs.values(resource.resourceType, resource.resourceName).keys();
       const deletes = [...present]
         .filter(name => !named.has(name))
-        .map(name => ({ name, operation: ConfigOperation.DELETE, value: null }));
+        .map(name => ({ name, operation: ConfigOperation.DELETE, value: null, implied: true }));
       return [...sets, ...deletes];
     });
   }
@@ -233,6 +242,23 @@ export class ConfigurationControlManager implements TopicElectionConfigs {
 }
 
 const NO_VALUES: ReadonlyMap<string, string> = new Map();
+
+/** What a policy is asked about, as in Kafka: the keys that change, and of a broker all that the request names. */
+function askedOf(
+  resource: ConfigResource,
+  alterations: readonly ConfigAlteration[],
+  values: ReadonlyMap<string, string>,
+  old: ReadonlyMap<string, string>,
+): Map<string, string | null> {
+  const asked = new Map<string, string | null>();
+  for (const { name, implied } of alterations) {
+    if (implied === true) continue;
+    const value = values.get(name) ?? null;
+    const changes = value !== (old.get(name) ?? null);
+    if (changes || resource.type === ConfigResourceType.BROKER) asked.set(name, value);
+  }
+  return asked;
+}
 
 function checkAlterations(alterations: readonly ConfigAlteration[]): void {
   const seen = new Set<string>();

@@ -1,5 +1,5 @@
 import type { BrokerEpoch, LeaderEpoch } from '../base/int64.ts';
-import type { Logger } from '../base/logger.ts';
+import { LimitedLogger, type Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import { MetadataDelta } from '../metadata/metadata-delta.ts';
@@ -55,6 +55,7 @@ import { ElectionControlManager } from './election-control-manager.ts';
 import { FeatureControlManager, type KRaftVersionAccessor } from './feature-control-manager.ts';
 import { NO_PARTITION_CHANGE_QUOTA, type PartitionChangeQuota } from './partition-change-quota.ts';
 import { PartitionIndex } from './partition-index.ts';
+import { type Policies, PolicyChecks } from './policies.ts';
 import { ProducerIdControlManager, type ProducerIdsBlock } from './producer-id-control-manager.ts';
 import { ReassignmentControlManager } from './reassignment-control-manager.ts';
 import { ReplicationControlManager } from './replication-control-manager.ts';
@@ -74,7 +75,11 @@ export interface QuorumControllerOptions {
   readonly kraftVersion?: KRaftVersionAccessor;
   /** The voters of the quorum: a feature goes up only when all of them have registered. */
   readonly voterIds?: () => readonly number[];
+  /** Of the user of this node. */
+  readonly policies?: Policies | undefined;
 }
+
+const POLICY_LOG_PERIOD_MS = 10_000;
 
 /**
  * Decides what becomes of the metadata while this node leads the quorum: the operations that others ask for, each of
@@ -115,7 +120,14 @@ export class QuorumController implements MetadataPublisher {
     this.committed = committed;
     this.options = options;
     this.heartbeats = new BrokerHeartbeatManager(config.int('broker.session.timeout.ms'));
-    this.configs = new ConfigurationControlManager(config);
+    const ownLogger = logger.child('controller');
+    const policyLogger = new LimitedLogger(
+      ownLogger,
+      () => runtime.clock.monotonicMs(),
+      POLICY_LOG_PERIOD_MS,
+    );
+    const policies = new PolicyChecks(runtime.clock, policyLogger, options.policies);
+    this.configs = new ConfigurationControlManager(config, policies);
     this.replication = new ReplicationControlManager(this.configs, this.index);
     this.elections = new ElectionControlManager(this.configs, this.index);
     this.reassignments = new ReassignmentControlManager(this.configs, this.index);
@@ -132,8 +144,7 @@ export class QuorumController implements MetadataPublisher {
       defaultReplicationFactor: config.int('default.replication.factor'),
       deleteEnabled: config.boolean('delete.topic.enable'),
     };
-    this.topics = new TopicControlManager(runtime.random, topicOptions, this.configs);
-    const ownLogger = logger.child('controller');
+    this.topics = new TopicControlManager(runtime.random, topicOptions, this.configs, policies);
     this.writer = new ControllerLogWriter(runtime, ownLogger, log, committed, this.index, () => {
       this.tasks.stop();
       this.heartbeats.clear();

@@ -18,6 +18,7 @@ import { describeTopicConfigs } from './config-describer.ts';
 import { ConfigOperation, type ConfigurationControlManager } from './configuration-control-manager.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
 import type { PartitionChangeQuota } from './partition-change-quota.ts';
+import type { PolicyChecks } from './policies.ts';
 import { defaultDirectory, type PartitionAssignment, ReplicaPlacer } from './replica-placer.ts';
 
 /** How many partitions one request may create, and about how many records one operation may write. */
@@ -42,19 +43,27 @@ export class TopicControlManager {
   private readonly random: Random;
   private readonly options: TopicControlOptions;
   private readonly configs: ConfigurationControlManager;
+  private readonly policies: PolicyChecks;
   private readonly placer: ReplicaPlacer;
 
-  constructor(random: Random, options: TopicControlOptions, configs: ConfigurationControlManager) {
+  constructor(
+    random: Random,
+    options: TopicControlOptions,
+    configs: ConfigurationControlManager,
+    policies: PolicyChecks,
+  ) {
     this.random = random;
     this.options = options;
     this.configs = configs;
+    this.policies = policies;
     this.placer = new ReplicaPlacer(random);
   }
 
   /**
    * Errors of a topic: INVALID_REQUEST (in the request twice, or assignments beside counts), INVALID_TOPIC_EXCEPTION,
    * TOPIC_ALREADY_EXISTS, INVALID_CONFIG, INVALID_PARTITIONS, INVALID_REPLICATION_FACTOR, INVALID_REPLICA_ASSIGNMENT,
-   * and what `quota` throws; of all of them: POLICY_VIOLATION for more than {@link MAX_PARTITIONS_PER_REQUEST} partitions.
+   * POLICY_VIOLATION, and what `quota` throws; of all of them: POLICY_VIOLATION for more than
+   * {@link MAX_PARTITIONS_PER_REQUEST} partitions.
    */
   createTopics(
     image: MetadataImage,
@@ -182,6 +191,7 @@ export class TopicControlManager {
     );
     const assignments =
       topic.assignments.length > 0 ? manualAssignments(image, topic) : this.place(image, topic);
+    this.checkPolicy(topic, assignments);
     quota(assignments.length);
     const topicId = randomUuid(size => this.random.bytes(size));
     const records: MetadataRecord[] = [
@@ -212,6 +222,20 @@ export class TopicControlManager {
       configs,
     };
     return { records, result };
+  }
+
+  /** As in Kafka, the policy is told of replicas only where they are assigned by hand, and else of their numbers. */
+  private checkPolicy(topic: CreatableTopic, assignments: readonly PartitionAssignment[]): void {
+    const byHand = topic.assignments.length > 0;
+    this.policies.checkCreateTopic({
+      topic: topic.name,
+      numPartitions: byHand ? null : assignments.length,
+      replicationFactor: byHand ? null : assignments[0]!.replicas.length,
+      replicasAssignments: byHand
+        ? new Map(assignments.map(({ replicas }, partition) => [partition, [...replicas]]))
+        : null,
+      configs: new Map(topic.configs.map(({ name, value }) => [name, value!])),
+    });
   }
 
   private place(image: MetadataImage, topic: CreatableTopic): PartitionAssignment[] {

@@ -1,20 +1,19 @@
 import type { LimitedLogger } from '../base/logger.ts';
-import { Errors, errorName } from '../protocol/errors.ts';
+import { errorName, type KafkaError } from '../protocol/errors.ts';
 
 /** Topics asked for at one time. More are left for the next time they are asked for. */
 const IN_FLIGHT_MAX = 1000;
 
+/** Gives what was wrong with each name, `undefined` for one that is there. */
+type CreateTopics = (names: readonly string[]) => Promise<ReadonlyMap<string, KafkaError | undefined>>;
+
 /** Has topics created because somebody asked for them, each once at a time, however often it is asked for. */
 export class AutoTopicCreator {
-  private readonly create: (names: readonly string[]) => Promise<ReadonlyMap<string, number>>;
+  private readonly create: CreateTopics;
   private readonly logger: LimitedLogger;
   private readonly inFlight = new Set<string>();
 
-  /** `create` gives an error code for each name. */
-  constructor(
-    create: (names: readonly string[]) => Promise<ReadonlyMap<string, number>>,
-    logger: LimitedLogger,
-  ) {
+  constructor(create: CreateTopics, logger: LimitedLogger) {
     this.create = create;
     this.logger = logger;
   }
@@ -26,9 +25,9 @@ export class AutoTopicCreator {
     for (const name of wanted) this.inFlight.add(name);
     this.create(wanted)
       .then(
-        codes => {
-          for (const [name, code] of codes) {
-            if (code !== Errors.NONE) this.logFailure(name, errorName(code));
+        errors => {
+          for (const [name, error] of errors) {
+            if (error !== undefined) this.logFailure(name, `${errorName(error.code)}: ${error.message}`);
           }
         },
         error => this.logFailure(wanted[0]!, String(error)),

@@ -33,21 +33,21 @@ export async function allocateProducerIds(
 
 /**
  * Has the controller create topics that somebody wants to use, with the defaults of the cluster; Kafka's own with their
- * settings. Gives the error code of each name, NONE too where it was there already.
+ * settings. Gives what was wrong with each name, `undefined` for one that is there now, or was already.
  */
 export async function createTopicsOnDemand(
   channel: BrokerToControllerChannel,
   names: Iterable<string>,
   config: KafkaConfig,
   timeoutMs: number,
-): Promise<Map<string, number>> {
+): Promise<Map<string, KafkaError | undefined>> {
   const topics = Array.from(new Set(names), name => internalTopic(name, config) ?? plainTopic(name));
   const answer = await channel.send(CREATE_TOPICS, { topics, timeoutMs }, { timeoutMs });
   return new Map(
-    answer.topics.map(({ name, errorCode }) => [
-      name,
-      errorCode === Errors.TOPIC_ALREADY_EXISTS ? Errors.NONE : errorCode,
-    ]),
+    answer.topics.map(({ name, errorCode, errorMessage }) => {
+      const isThere = errorCode === Errors.NONE || errorCode === Errors.TOPIC_ALREADY_EXISTS;
+      return [name, isThere ? undefined : new KafkaError(errorCode, errorMessage ?? undefined)];
+    }),
   );
 }
 

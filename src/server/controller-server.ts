@@ -1,6 +1,7 @@
 import { LimitedLogger, type Logger } from '../base/logger.ts';
 import type { HostAndPort } from '../config/listeners.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
+import type { Policies } from '../controller/policies.ts';
 import { QuorumController } from '../controller/quorum-controller.ts';
 import { readBootstrapMetadata } from '../metadata/bootstrap-metadata.ts';
 import type { VoterEndpoint } from '../raft/voter-set.ts';
@@ -23,6 +24,7 @@ const LOG_PERIOD_MS = 10_000;
 
 export interface ControllerServerOptions {
   readonly interceptRequest: RequestInterceptor | undefined;
+  readonly policies: Policies | undefined;
 }
 
 /**
@@ -52,7 +54,7 @@ export class ControllerServer {
     config: KafkaConfig,
     logger: Logger,
     shared: SharedServer,
-    { interceptRequest }: ControllerServerOptions,
+    { interceptRequest, policies }: ControllerServerOptions,
   ) {
     const { identity, loader, network, raft } = shared;
     const { nodeId, clusterId } = identity;
@@ -69,6 +71,7 @@ export class ControllerServer {
         upgrade: (level, validateOnly) => network.membership.upgradeKRaftVersion(level, validateOnly),
       },
       voterIds: () => raft.voters.ids,
+      policies,
     });
     this.controller = controller;
     const handlers = new HandlerTable(controllerHandlers);

@@ -1,5 +1,6 @@
 import type { Logger } from '../base/logger.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
+import type { Policies } from '../controller/policies.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -15,6 +16,8 @@ import { StartupWatch } from './startup-watch.ts';
 export interface KafkaRaftServerOptions {
   /** Asked before each request is handled, on every listener: see {@link RequestInterceptor}. */
   readonly interceptRequest?: RequestInterceptor;
+  /** What the controller asks before topics are created and configurations set. */
+  readonly policies?: Policies | undefined;
 }
 
 /**
@@ -137,6 +140,7 @@ export class KafkaRaftServer {
     if (config.processRoles.has('controller')) {
       this.controllerServer = new ControllerServer(runtime, config, logger, shared, {
         interceptRequest: options.interceptRequest,
+        policies: options.policies,
       });
     }
     const { brokerServer, controllerServer } = this;

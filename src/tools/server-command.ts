@@ -11,6 +11,7 @@ import { NodeRuntime, type NodeRuntimeOptions } from '../runtime/node/node-runti
 import { createPinoLogger, type PinoLevel } from '../runtime/node/pino-logger.ts';
 import { LockedError } from '../runtime/runtime.ts';
 import type { KafkaRaftServer } from '../server/kafka-raft-server.ts';
+import { loadPolicies } from './policy-loader.ts';
 import { formatStorage } from './storage-formatter.ts';
 import { loadConfig, OVERRIDE_OPTION, type ToolContext, ToolError } from './tool-context.ts';
 
@@ -79,11 +80,12 @@ async function startServer(
   for (const warning of warnings) logger.warn(formatConfigMessage(warning));
   let isStopping = (): boolean => false;
   try {
+    const policies = await loadPolicies(context.runtime, logger, config, context.workingDirectory);
     prepareStorage(context, config, logger, options.formatIfNew);
     // Other commands need not load the server.
     const { KafkaRaftServer } = await import('../server/kafka-raft-server.ts');
     const { WORKER_TASKS } = await import('../server/worker-tasks.ts');
-    const server = new KafkaRaftServer(serverRuntime(logger, WORKER_TASKS), config, logger);
+    const server = new KafkaRaftServer(serverRuntime(logger, WORKER_TASKS), config, logger, { policies });
     isStopping = stopOnSignals(server, logger, done);
     process.on('uncaughtException', error => {
       logger.error('an unexpected error', { error });

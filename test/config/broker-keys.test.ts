@@ -11,7 +11,13 @@ import type { KeyDefinition } from '../../src/config/key-definition.ts';
 import { TOPIC_KEYS } from '../../src/config/topic-keys.ts';
 
 /** Keys that Apache Kafka does not have. */
-const OWN_KEYS = ['broker.crash.detection.enable', 'log.dirs.min.free.bytes', 'log.durability'];
+const OWN_KEYS = [
+  'alter.config.policy',
+  'broker.crash.detection.enable',
+  'create.topic.policy',
+  'log.dirs.min.free.bytes',
+  'log.durability',
+];
 
 /** Rows of a table printed from a running Apache Kafka 4.3.0. */
 function reference(name: string): Map<string, string[]> {

@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { LimitedLogger, MemoryLogger } from '../../src/base/logger.ts';
-import { Errors } from '../../src/protocol/errors.ts';
+import { Errors, KafkaError } from '../../src/protocol/errors.ts';
 import { AutoTopicCreator } from '../../src/server/auto-topic-creator.ts';
 
 function creator() {
   const logger = new MemoryLogger();
   const calls: {
     names: readonly string[];
-    resolve(codes: Map<string, number>): void;
+    resolve(errors: Map<string, KafkaError | undefined>): void;
     reject(e: Error): void;
   }[] = [];
   const topics = new AutoTopicCreator(
@@ -26,7 +26,7 @@ describe('AutoTopicCreator', () => {
     topics.request(['b', 'c']);
     topics.request(['a']);
     expect(calls.map(call => call.names)).toEqual([['a', 'b'], ['c']]);
-    calls[0]!.resolve(new Map([['a', 0]]));
+    calls[0]!.resolve(new Map([['a', undefined]]));
     await settle();
     topics.request(['a', 'c']);
     expect(calls.at(-1)!.names).toEqual(['a']);
@@ -35,9 +35,12 @@ describe('AutoTopicCreator', () => {
   test('a failure is logged, and the topic may be asked for again', async () => {
     const { topics, calls, logger } = creator();
     topics.request(['a']);
-    calls[0]!.resolve(new Map([['a', Errors.INVALID_REPLICATION_FACTOR]]));
+    calls[0]!.resolve(new Map([['a', new KafkaError(Errors.INVALID_REPLICATION_FACTOR, 'too few brokers')]]));
     await settle();
-    expect(logger.entries[0]!.fields).toEqual({ topic: 'a', reason: 'INVALID_REPLICATION_FACTOR' });
+    expect(logger.entries[0]!.fields).toEqual({
+      topic: 'a',
+      reason: 'INVALID_REPLICATION_FACTOR: too few brokers',
+    });
     topics.request(['a']);
     calls[1]!.reject(new Error('no controller'));
     await settle();

@@ -41,6 +41,5 @@ export const NO_TLS: Status = { status: noEffect('this version has no TLS listen
 export const REFUSED_TLS: Status = { status: refused('this version has no TLS listeners') };
 export const NO_SASL: Status = { status: noEffect('this version has no SASL listeners') };
 export const REFUSED_SASL: Status = { status: refused('this version has no SASL listeners') };
-export const JAVA_CLASS: Status = {
-  status: refused('classes for the Java virtual machine cannot be loaded'),
-};
+export const NO_JAVA = 'classes for the Java virtual machine cannot be loaded';
+export const JAVA_CLASS: Status = { status: refused(NO_JAVA) };

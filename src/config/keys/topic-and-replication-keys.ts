@@ -1,6 +1,6 @@
 import { atLeast, oneOf } from '../validators.ts';
-import { boolean, className, int, type KeyDefinition, long, string } from '../key-definition.ts';
-import { JAVA_CLASS, NO_PURGATORY, NO_TIERED_STORAGE, SYSTEM_BUFFERS } from './statuses.ts';
+import { boolean, className, int, type KeyDefinition, long, refused, string } from '../key-definition.ts';
+import { NO_JAVA, NO_PURGATORY, NO_TIERED_STORAGE, SYSTEM_BUFFERS } from './statuses.ts';
 
 /** The creation of topics, and how they are replicated. */
 export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
@@ -38,14 +38,26 @@ export const TOPIC_AND_REPLICATION_KEYS: readonly KeyDefinition[] = [
     null,
     'LOW',
     'A class that decides which topics may be created.',
-    JAVA_CLASS,
+    { status: refused(`${NO_JAVA}; create.topic.policy names a module that does the same`) },
   ),
   className(
     'alter.config.policy.class.name',
     null,
     'LOW',
     'A class that decides which configurations may be set.',
-    JAVA_CLASS,
+    { status: refused(`${NO_JAVA}; alter.config.policy names a module that does the same`) },
+  ),
+  string(
+    'create.topic.policy',
+    null,
+    'LOW',
+    'A JavaScript or TypeScript module that decides which topics may be created. Controllers load it when they start.',
+  ),
+  string(
+    'alter.config.policy',
+    null,
+    'LOW',
+    'A JavaScript or TypeScript module that decides which configurations may be set. Controllers load it when they start.',
   ),
   int('num.replica.fetchers', 1, 'HIGH', 'Fetchers for each broker that is followed.', {
     check: atLeast(1),

@@ -2,6 +2,7 @@ import { randomUuid, type Uuid } from '../../../src/base/uuid.ts';
 import { loadKafkaConfig } from '../../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../../src/config/kafka-config.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
+import type { Policies } from '../../../src/controller/policies.ts';
 import { QuorumController } from '../../../src/controller/quorum-controller.ts';
 import { defaultBootstrapRecords } from '../../../src/metadata/bootstrap-metadata.ts';
 import { SUPPORTED_FEATURES } from '../../../src/metadata/features.ts';
@@ -46,6 +47,8 @@ export class ControllerHarness {
       config?: Readonly<Record<string, string>>;
       bootstrap?: readonly MetadataRecord[];
       quorum?: FakeQuorum;
+      /** May use the clock of the harness, which is made before them. */
+      policies?: (clock: ManualRuntime) => Policies;
     } = {},
   ) {
     this.quorum = options.quorum ?? new FakeQuorum();
@@ -54,6 +57,7 @@ export class ControllerHarness {
       config: testConfig(options.config),
       clusterId: CLUSTER_ID,
       bootstrapRecords: options.bootstrap ?? defaultBootstrapRecords(METADATA_VERSION_LATEST),
+      policies: options.policies?.(this.clock),
     });
     this.loader.addPublisher(this.controller);
     this.quorum.register(this.loader);
