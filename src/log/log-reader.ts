@@ -245,6 +245,7 @@ export class LogReader {
     // The place is that of an index entry: the batch itself comes a little behind it.
     let wanted =
       Math.max(maxBytes, minOneMessage ? 1 : 0) + (this.hints.has(startOffset) ? 0 : INDEX_SLACK_BYTES);
+    let skipped: RecordBatch | undefined;
     for (;;) {
       const end = segment.writtenBytes;
       const size = Math.min(wanted, end - position);
@@ -261,8 +262,12 @@ export class LogReader {
         let at = 0;
         for (const batch of batchesOf(bytes)) {
           at = batch.end;
-          if (from === undefined && batch.lastOffset < startOffset) continue;
+          if (from === undefined && batch.lastOffset < startOffset) {
+            skipped = batch;
+            continue;
+          }
           const isFirst = from === undefined;
+          if (isFirst && batch.baseOffset > startOffset) this.checkSkipped(skipped, segment);
           from ??= batch.position;
           if (batch.lastOffset >= maxOffset)
             return this.finish(segment, position, bytes, from, to, nextOffset);
@@ -275,7 +280,10 @@ export class LogReader {
         }
         if (from !== undefined) return this.finish(segment, position, bytes, from, to, nextOffset);
         const more = this.sizeOfBatchAt(segment, bytes, at, position, end);
-        if (more === undefined) return undefined;
+        if (more === undefined) {
+          this.checkSkipped(skipped, segment);
+          return undefined;
+        }
         // The batch that holds the offset, or one before it, is not whole in what was read.
         position += at;
         wanted = Math.max(wanted, more);
@@ -338,6 +346,19 @@ export class LogReader {
         `the batch at offset ${batch.baseOffset} has a wrong checksum`,
       );
     }
+  }
+
+  /**
+   * No batch has the offset that is read from: it was compacted, or the one before it says that it ends too early. A
+   * consumer would go on behind it, and never know.
+   */
+  private checkSkipped(batch: RecordBatch | undefined, segment: LogSegment): void {
+    if (batch === undefined || batch.isValid()) return;
+    throw this.corrupt(
+      segment,
+      batch.position,
+      `the batch at offset ${batch.baseOffset} has a wrong checksum`,
+    );
   }
 
   private async readBytes(segment: LogSegment, position: number, size: number): Promise<Buffer> {

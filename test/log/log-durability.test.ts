@@ -171,6 +171,23 @@ describe('durability', () => {
     expect(log.isOffline).toBe(true);
   });
 
+  it('does not read on behind a damaged batch that seems to end before the offset', async () => {
+    const { log, runtime } = await openLog({}, new ManualRuntime(), { tailCacheBytes: 0 });
+    for (let i = 0; i < 2; i++) log.appendAsLeader(batchOf({ count: 3 }), 0);
+    runtime.turn();
+    const content = runtime.disk.contentOf(`${DIRECTORY}/00000000000000000000.log`);
+    const lastOffsetDelta = 23;
+    for (const batch of [0, 1]) {
+      const at = (content.length / 2) * batch + lastOffsetDelta;
+      content.writeInt32BE(0, at);
+      await expect(bytesOf(log.read(3 * batch + 1, 1000, 'logEnd', true))).rejects.toMatchObject({
+        code: Errors.CORRUPT_MESSAGE,
+      });
+      content.writeInt32BE(2, at);
+      await expect(bytesOf(log.read(3 * batch + 1, 1000, 'logEnd', true))).resolves.not.toHaveLength(0);
+    }
+  });
+
   it('writes off the event loop where that is asked for, in order and with the same outcome', async () => {
     for (const durability of ['page-cache', 'fsync'] as const) {
       const { log, runtime, manager } = await openLog(
