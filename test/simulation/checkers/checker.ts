@@ -1,5 +1,5 @@
 import type { FinalState } from './final-state.ts';
-import type { History } from './history.ts';
+import type { History, PartitionKey } from './history.ts';
 
 /** Something that must not be: what a checker or the probe found. */
 export interface Violation {
@@ -24,6 +24,8 @@ export interface CheckOptions {
    * to the controller fails, so the first one may still be carried out after the second one was answered.
    */
   readonly lateBytes: boolean;
+  /** Whether a replica was ever out of the ISR of its partition; nobody was where this is left out. */
+  readonly hasLagged?: (partition: PartitionKey, node: number) => boolean;
 }
 
 /** Looks at a run that is over. It changes nothing, and gives the same answer for the same input. */

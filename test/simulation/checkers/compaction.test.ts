@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { CheckOptions } from './checker.ts';
 import { checkCompaction } from './compaction.ts';
 import type { BatchAtRest, FinalState, ReplicaAtRest } from './final-state.ts';
 import { batchAtRest, EMPTY, HistoryBuilder, PARTITION, replicaAtRest, STRICT } from './history-builder.ts';
@@ -19,7 +20,11 @@ function replica(node: number, ...batches: BatchAtRest[]): ReplicaAtRest {
   return { ...replicaAtRest(node, batches), name: 'compacted-0' };
 }
 
-function written(...writes: (readonly [offset: number | undefined, ...records: KeyedRecord[]])[]) {
+type Write = readonly [offset: number | undefined, ...records: KeyedRecord[]];
+
+const written = (...writes: Write[]) => writtenWith(STRICT, ...writes);
+
+function writtenWith(options: CheckOptions, ...writes: Write[]) {
   const builder = new HistoryBuilder();
   for (const [op, [offset, ...records]] of writes.entries()) {
     builder.history.record('keyed', { kind: 'keyedSend', op, partition, records });
@@ -27,7 +32,7 @@ function written(...writes: (readonly [offset: number | undefined, ...records: K
   }
   return (...replicas: ReplicaAtRest[]): string[] => {
     const state: FinalState = { ...EMPTY, replicas, partitions: [PARTITION], up: [1, 2, 3] };
-    return builder.check(checkCompaction, state, STRICT);
+    return builder.check(checkCompaction, state, options);
   };
 }
 
@@ -53,6 +58,21 @@ describe('compacted logs at rest', () => {
     expect(check(replica(1))).toEqual([]);
     expect(check(replica(1, batch(1, [['a']])))).toEqual([]);
     expect(check(replica(1, batch(0, [['a', 'a1']])))).toEqual(['S10']);
+  });
+
+  it('a replica that was out of the ISR may have missed a tombstone', () => {
+    const history = [
+      [0, A1],
+      [1, NO_A],
+      [2, { key: 'b', value: 'b1' }],
+    ] as const;
+    const b = batch(2, [['b', 'b1']]);
+    const late = replica(2, batch(0, [['a', 'a1']]), b);
+    const options = { ...STRICT, hasLagged: (_: string, node: number) => node === 2 };
+    expect(written(...history)(late, replica(1, b))).toEqual(['S10', 'R11']);
+    expect(writtenWith(options, ...history)(late, replica(1, b))).toEqual([]);
+    // But nothing else.
+    expect(writtenWith(options, ...history)(replica(2), replica(1, b))).toEqual(['S10', 'R11']);
   });
 
   it('a write without an answer may have come or not', () => {

@@ -16,8 +16,18 @@ interface KeyWrites {
   latest: { readonly offset: Offset; readonly value: string | null } | undefined;
   /** All that may be in the log. */
   readonly values: Set<string>;
+  /** There was a tombstone. */
+  wasDeleted: boolean;
   /** A tombstone whose write was not answered: it may have come. */
   mayBeDeleted: boolean;
+}
+
+/** The last record of each key of a replica, as text that can be compared. */
+interface LastRecords {
+  readonly where: string;
+  readonly missedTombstones: boolean;
+  readonly records: string;
+  readonly neverDeleted: string;
 }
 
 interface FoundRecord {
@@ -29,12 +39,19 @@ interface FoundRecord {
  * S10, for each replica at rest: of each key the last record is what was acknowledged last, or something later; a key
  * that was deleted does not come back; nothing is there that nobody wrote, nor twice. Where nothing may be lost, all
  * replicas that are up agree on the last record of each key.
+ *
+ * A replica that falls behind for longer than `delete.retention.ms` may have an older record and never see the
+ * tombstone, as in Kafka: for it, keys with tombstones may have come back.
  */
-export const checkCompaction: Checker = (history, end, { lossAllowed, uncleanElections, atRest }) => {
+export const checkCompaction: Checker = (
+  history,
+  end,
+  { lossAllowed, uncleanElections, atRest, hasLagged },
+) => {
   const findings = new Findings();
   const writes = writesByKey(history);
   const mayLose = lossAllowed || uncleanElections;
-  const lastByPartition = new Map<PartitionKey, { readonly where: string; readonly last: string }>();
+  const lastByPartition = new Map<PartitionKey, LastRecords>();
   for (const replica of end.replicas.filter(isCompacted)) {
     const where = `${replica.name} on node ${replica.node}`;
     const found = lastOfKeys(replica, where, end.atMs, findings);
@@ -46,12 +63,22 @@ export const checkCompaction: Checker = (history, end, { lossAllowed, uncleanEle
     const partition = end.partitions.find(each => each.partition === replica.partition);
     const isWhole = atRest && partition?.replicas.includes(replica.node) === true;
     if (mayLose || !isWhole || !end.up.includes(replica.node)) continue;
-    checkLatest(where, known, found, end.atMs, findings);
-    const last = JSON.stringify([...found].filter(([, { value }]) => value !== null).sort());
+    const missedTombstones = hasLagged?.(replica.partition, replica.node) === true;
+    checkLatest(where, known, found, missedTombstones, end.atMs, findings);
+    const records = [...found].filter(([, { value }]) => value !== null).sort();
+    const neverDeleted = records.filter(([key]) => known.get(key)?.wasDeleted !== true);
+    const mine = {
+      where,
+      missedTombstones,
+      records: JSON.stringify(records),
+      neverDeleted: JSON.stringify(neverDeleted),
+    };
     const other = lastByPartition.get(replica.partition);
-    lastByPartition.set(replica.partition, { where, last });
-    if (other !== undefined && other.last !== last)
-      findings.add('R11', end.atMs, `${where} has ${last}, ${other.where} ${other.last}`);
+    lastByPartition.set(replica.partition, mine);
+    if (other === undefined) continue;
+    const compared = mine.missedTombstones || other.missedTombstones ? 'neverDeleted' : 'records';
+    if (other[compared] !== mine[compared])
+      findings.add('R11', end.atMs, `${where} has ${mine[compared]}, ${other.where} ${other[compared]}`);
   }
   return findings.violations;
 };
@@ -67,7 +94,10 @@ function writesByKey(history: History): Map<PartitionKey, Map<string, KeyWrites>
     if (keys === undefined) partitions.set(partition, (keys = new Map()));
     let writes = keys.get(key);
     if (writes === undefined)
-      keys.set(key, (writes = { latest: undefined, values: new Set(), mayBeDeleted: false }));
+      keys.set(
+        key,
+        (writes = { latest: undefined, values: new Set(), wasDeleted: false, mayBeDeleted: false }),
+      );
     return writes;
   };
   const acknowledged = new Set([...history.of('keyedSent')].map(({ op }) => op));
@@ -75,8 +105,12 @@ function writesByKey(history: History): Map<PartitionKey, Map<string, KeyWrites>
     sends.set(send.op, send);
     for (const { key, value } of send.records) {
       const writes = writesOf(send.partition, key);
-      if (value !== null) writes.values.add(value);
-      else if (!acknowledged.has(send.op)) writes.mayBeDeleted = true;
+      if (value !== null) {
+        writes.values.add(value);
+        continue;
+      }
+      writes.wasDeleted = true;
+      if (!acknowledged.has(send.op)) writes.mayBeDeleted = true;
     }
   }
   for (const { op, offset: first } of history.of('keyedSent')) {
@@ -121,11 +155,12 @@ function checkLatest(
   where: string,
   known: ReadonlyMap<string, KeyWrites>,
   found: ReadonlyMap<string, FoundRecord>,
+  missedTombstones: boolean,
   atMs: number,
   findings: Findings,
 ): void {
   for (const [key, { latest, mayBeDeleted }] of known) {
-    if (latest === undefined) continue;
+    if (latest === undefined || (missedTombstones && latest.value === null)) continue;
     const record = found.get(key);
     if (record === undefined) {
       // A tombstone that came last may have gone.

@@ -67,6 +67,7 @@ export class Probe {
   private quorumLeader = { id: -1, epoch: -1 };
   private readonly metadataEnds = new Map<number, Offset>();
   private readonly logEnds = new Map<number, Offset>();
+  private readonly lagged = new Set<string>();
   private readonly leaders = new Map<PartitionKey, { node: number; epoch: number; isrSize: number }>();
 
   constructor(world: WorldView, history: History) {
@@ -88,6 +89,11 @@ export class Probe {
     });
     world.onPeriod(PERIOD_MS, () => this.look());
     world.onTick(process => this.tick(process));
+  }
+
+  /** Whether the controller has ever seen a replica out of the ISR of its partition. */
+  hasLagged(partition: PartitionKey, node: number): boolean {
+    return this.lagged.has(`${partition} ${node}`);
   }
 
   private forgetEnds(node: number): void {
@@ -118,6 +124,8 @@ export class Probe {
     const partitions = controlledPartitions(image);
     const epochOf = (id: number): Int64 | undefined => image.cluster.broker(id)?.epoch;
     for (const after of partitions) {
+      for (const id of after.replicas)
+        if (!after.isr.includes(id)) this.lagged.add(`${after.partition} ${id}`);
       const before = this.newest?.partitions.get(after.partition);
       if (before === undefined || before.partitionEpoch === after.partitionEpoch) continue;
       this.proposals.check(before, after, epochOf, this.world.nowMs, findings);

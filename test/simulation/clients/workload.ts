@@ -57,6 +57,7 @@ export function createWorkload(world: WorldView): Workload {
       uncleanElections: uncleanElection,
       atRest: true,
       lateBytes: faults.has('lateBytes'),
+      hasLagged: (partition, node) => probe.hasLagged(partition, node),
     });
     if (before !== undefined && !lossAllowed) violations.push(...checkRecovery(before, takeRest(at)));
     return [...violations, ...checkLookups(at)];
