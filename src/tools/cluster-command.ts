@@ -1,22 +1,11 @@
 import type { Argv } from 'yargs';
-import { silentLogger } from '../base/logger.ts';
-import type { HostAndPort } from '../client/network-client.ts';
-import { parseHostAndPort } from '../config/listeners.ts';
-import { KafkaError } from '../protocol/errors.ts';
-import { AdminClient } from './admin/admin-client.ts';
+import type { AdminClient } from './admin/admin-client.ts';
 import { decommission } from './admin/decommission.ts';
 import { rebalance } from './admin/rebalance.ts';
-import { PlanError } from './admin/reassignment-planner.ts';
 import { printStatus } from './admin/status.ts';
+import { BOOTSTRAP_OPTION, withAdmin } from './admin/with-admin.ts';
 import { startCluster } from './cluster-start.ts';
 import { type ToolContext, ToolError } from './tool-context.ts';
-
-const BOOTSTRAP_OPTION = {
-  alias: 'b',
-  type: 'string',
-  default: 'localhost:9092',
-  describe: 'Brokers to ask, host:port with commas between',
-} as const;
 
 const JSON_OPTION = { type: 'boolean', default: false, describe: 'Print JSON' } as const;
 
@@ -34,16 +23,8 @@ const CONCURRENCY_OPTION = {
 
 /** `odradek cluster start|status|rebalance|decommission`. */
 export function clusterCommand(yargs: Argv, context: ToolContext, done: (exitCode: number) => void): Argv {
-  const withAdmin = async (bootstrap: string, run: (admin: AdminClient) => Promise<void>): Promise<void> => {
-    const admin = new AdminClient(context.runtime, silentLogger, parseBootstrap(bootstrap));
-    try {
-      await run(admin);
-    } catch (error) {
-      if (error instanceof KafkaError || error instanceof PlanError) throw new ToolError(error.message);
-      throw error;
-    } finally {
-      admin.close();
-    }
+  const ask = async (bootstrap: string, run: (admin: AdminClient) => Promise<void>): Promise<void> => {
+    await withAdmin(context, bootstrap, run);
     done(0);
   };
   return yargs
@@ -62,7 +43,7 @@ export function clusterCommand(yargs: Argv, context: ToolContext, done: (exitCod
       'status',
       'show brokers, racks, controllers, leaders and replicas that are not in sync',
       args => args.option('bootstrap-server', BOOTSTRAP_OPTION).option('json', JSON_OPTION),
-      args => withAdmin(args.bootstrapServer, admin => printStatus(context, admin, args.json)),
+      args => ask(args.bootstrapServer, admin => printStatus(context, admin, args.json)),
     )
     .command(
       'rebalance',
@@ -79,7 +60,7 @@ export function clusterCommand(yargs: Argv, context: ToolContext, done: (exitCod
           .option('throttle', THROTTLE_OPTION)
           .option('concurrency', CONCURRENCY_OPTION)
           .check(checkLimits),
-      args => withAdmin(args.bootstrapServer, admin => rebalance(context, admin, args)),
+      args => ask(args.bootstrapServer, admin => rebalance(context, admin, args)),
     )
     .command(
       'decommission <node>',
@@ -96,7 +77,7 @@ export function clusterCommand(yargs: Argv, context: ToolContext, done: (exitCod
             describe: 'Take it out of the metadata quorum too, if it is a controller',
           })
           .check(checkLimits),
-      args => withAdmin(args.bootstrapServer, admin => decommission(context, admin, args.node, args)),
+      args => ask(args.bootstrapServer, admin => decommission(context, admin, args.node, args)),
     )
     .demandCommand(1, 'a subcommand is needed: start, status, rebalance or decommission')
     .strict();
@@ -110,12 +91,4 @@ function checkLimits({ throttle, concurrency }: { throttle: number; concurrency:
     throw new ToolError('--concurrency: it must be a whole number from 1 on');
   }
   return true;
-}
-
-function parseBootstrap(text: string): HostAndPort[] {
-  return text.split(',').map(part => {
-    const parsed = parseHostAndPort(part.trim());
-    if (!parsed.ok) throw new ToolError(`--bootstrap-server: ${parsed.problem}`);
-    return parsed.value;
-  });
 }

@@ -7,6 +7,8 @@ import {
   inspectKafkaConfig,
 } from '../config/config-loader.ts';
 import type { KeyStatus } from '../config/key-definition.ts';
+import { BOOTSTRAP_OPTION, withAdmin } from './admin/with-admin.ts';
+import { diffConfig } from './config-diff.ts';
 import { configInput, OVERRIDE_OPTION, type ToolContext } from './tool-context.ts';
 
 /** One key of a configuration, as `odradek config check` shows it. */
@@ -21,7 +23,10 @@ interface ConfigRow {
   readonly documentation: string | undefined;
 }
 
-/** `odradek config check FILE`: what the broker makes of a configuration. Gives the exit code. */
+/**
+ * `odradek config check FILE`: what the broker makes of a configuration; `odradek config diff`: what a running one has.
+ * `done` gets the exit code.
+ */
 export function configCommand(yargs: Argv, context: ToolContext, done: (exitCode: number) => void): Argv {
   return yargs
     .command(
@@ -39,7 +44,27 @@ export function configCommand(yargs: Argv, context: ToolContext, done: (exitCode
         done(report.problems.length === 0 ? 0 : 1);
       },
     )
-    .demandCommand(1, 'a subcommand is needed: check')
+    .command(
+      'diff',
+      'show a file, the broker that runs with it and the cluster default side by side',
+      args =>
+        args
+          .option('config', { type: 'string', demandOption: true, describe: 'The properties file' })
+          .option('override', OVERRIDE_OPTION)
+          .option('bootstrap-server', BOOTSTRAP_OPTION)
+          .option('broker', { type: 'number', describe: 'The broker to ask, if not the node.id of the file' })
+          .option('all', { type: 'boolean', default: false, describe: 'Show keys that are equal too' })
+          .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+      async args => {
+        const { broker, all, json } = args;
+        const report = inspectKafkaConfig(configInput(context, args.config, args.override));
+        await withAdmin(context, args.bootstrapServer, admin =>
+          diffConfig(context, admin, report, { broker, all, json }),
+        );
+        done(0);
+      },
+    )
+    .demandCommand(1, 'a subcommand is needed: check or diff')
     .strict();
 }
 

@@ -107,6 +107,23 @@ export interface ConfigChange extends ConfigResource {
   readonly value: string | null;
 }
 
+/** A place that has a value for a key of a broker, the weakest last: what it was started with, Kafka's default. */
+export interface BrokerConfigLayer {
+  readonly source: 'this broker' | 'cluster default' | 'start' | 'default';
+  /** `null` for a secret. */
+  readonly value: string | null;
+}
+
+/** A key of a running broker. */
+export interface BrokerConfigEntry {
+  readonly name: string;
+  readonly isSensitive: boolean;
+  /** It changes by a restart only. */
+  readonly readOnly: boolean;
+  /** The strongest first; none for a key that has no value. */
+  readonly layers: readonly BrokerConfigLayer[];
+}
+
 const CLIENT_ID = 'odradek-admin';
 const REQUEST_TIMEOUT_MS = 15_000;
 /** How long an answer is sought from one broker after the other: they may be electing a controller. */
@@ -124,6 +141,14 @@ const DELETE = 1;
 const PREFERRED = 0;
 /** Where a value comes from that was set for the topic or the broker. */
 const DYNAMIC_SOURCES: ReadonlySet<number> = new Set([1, 2]);
+
+/** Kafka's numbers for where a value of a broker comes from. */
+const LAYER_SOURCES: ReadonlyMap<number, BrokerConfigLayer['source']> = new Map([
+  [2, 'this broker'],
+  [3, 'cluster default'],
+  [4, 'start'],
+  [5, 'default'],
+]);
 
 /** Failures that another broker, or the same one a little later, may not have. */
 const RETRIABLE: ReadonlySet<number> = new Set([
@@ -310,6 +335,35 @@ export class AdminClient {
           key: name,
           value,
         })),
+    );
+  }
+
+  /** All keys of a broker that runs, as it knows them itself. */
+  async brokerConfig({ id, host, port }: BrokerDescription): Promise<BrokerConfigEntry[]> {
+    const what = `ask broker ${id} for its configuration`;
+    const { results } = await this.send(
+      what,
+      { host, port },
+      { request: DescribeConfigsRequest, response: DescribeConfigsResponse },
+      {
+        resources: [
+          { resourceType: RESOURCE_TYPES.broker, resourceName: String(id), configurationKeys: null },
+        ],
+        includeSynonyms: true,
+        includeDocumentation: false,
+      },
+    );
+    for (const { errorCode, errorMessage } of results) failOn(what, { errorCode, errorMessage });
+    return results.flatMap(({ configs }) =>
+      configs.map(({ name, isSensitive, readOnly, synonyms }) => ({
+        name,
+        isSensitive,
+        readOnly,
+        // Others stand in for the key: they have entries of their own.
+        layers: synonyms
+          .filter(synonym => synonym.name === name)
+          .map(({ source, value }) => ({ source: LAYER_SOURCES.get(source) ?? 'default', value })),
+      })),
     );
   }
 
