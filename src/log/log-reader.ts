@@ -185,7 +185,9 @@ export class LogReader {
     if (segment === this.segments.active || segment.baseOffset > offset) return false;
     if (segment.offsetIndex.firstAbove(offset) !== undefined) return false;
     try {
-      return segment.endOffset() <= offset;
+      // What is not known is found out by reading, and then it is an error.
+      const end = segment.endOffset();
+      return end !== undefined && end <= offset;
     } catch (error) {
       throw this.directory.storageError(error);
     }
@@ -242,9 +244,12 @@ export class LogReader {
     minOneMessage: boolean,
   ): Promise<Buffer | undefined> {
     let position = firstPosition;
-    // The place is that of an index entry: the batch itself comes a little behind it.
-    let wanted =
-      Math.max(maxBytes, minOneMessage ? 1 : 0) + (this.hints.has(startOffset) ? 0 : INDEX_SLACK_BYTES);
+    const hint = this.hints.get(startOffset);
+    const isHinted = hint?.segment === segment && hint.position === firstPosition;
+    // Else the place is that of an index entry: the batch itself comes a little behind it.
+    let wanted = Math.max(maxBytes, minOneMessage ? 1 : 0) + (isHinted ? 0 : INDEX_SLACK_BYTES);
+    // Nothing before this offset may come any more.
+    let expected = isHinted ? startOffset : segment.baseOffset;
     let skipped: RecordBatch | undefined;
     for (;;) {
       const end = segment.writtenBytes;
@@ -257,28 +262,28 @@ export class LogReader {
       if (bytes.length < size) throw this.corrupt(segment, position, 'the file is shorter than it was');
       let from: number | undefined;
       let to = 0;
-      let nextOffset = startOffset;
       try {
         let at = 0;
         for (const batch of batchesOf(bytes)) {
           at = batch.end;
           if (from === undefined && batch.lastOffset < startOffset) {
+            this.check(batch, segment, expected);
+            expected = batch.nextOffset;
             skipped = batch;
             continue;
           }
           const isFirst = from === undefined;
           if (isFirst && batch.baseOffset > startOffset) this.checkSkipped(skipped, segment);
           from ??= batch.position;
-          if (batch.lastOffset >= maxOffset)
-            return this.finish(segment, position, bytes, from, to, nextOffset);
+          if (batch.lastOffset >= maxOffset) return this.finish(segment, position, bytes, from, to, expected);
           if (batch.end - from > maxBytes && !(isFirst && minOneMessage)) {
-            return this.finish(segment, position, bytes, from, to, nextOffset);
+            return this.finish(segment, position, bytes, from, to, expected);
           }
-          this.check(batch, segment, isFirst ? undefined : nextOffset);
+          this.check(batch, segment, expected);
           to = batch.end;
-          nextOffset = batch.nextOffset;
+          expected = batch.nextOffset;
         }
-        if (from !== undefined) return this.finish(segment, position, bytes, from, to, nextOffset);
+        if (from !== undefined) return this.finish(segment, position, bytes, from, to, expected);
         const more = this.sizeOfBatchAt(segment, bytes, at, position, end);
         if (more === undefined) {
           this.checkSkipped(skipped, segment);
@@ -335,8 +340,8 @@ export class LogReader {
     return bytes.subarray(from, to);
   }
 
-  private check(batch: RecordBatch, segment: LogSegment, expectedMin: Offset | undefined): void {
-    if (batch.lastOffsetDelta < 0 || batch.baseOffset < (expectedMin ?? segment.baseOffset)) {
+  private check(batch: RecordBatch, segment: LogSegment, expected: Offset): void {
+    if (batch.lastOffsetDelta < 0 || batch.baseOffset < expected) {
       throw this.corrupt(segment, batch.position, `offset ${batch.baseOffset} is out of order`);
     }
     if (this.environment.verifyChecksumsOnRead && !batch.isValid()) {

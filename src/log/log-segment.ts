@@ -376,11 +376,15 @@ export class LogSegment {
   }
 
   /** The offset behind the last batch, and where the last whole batch ends. */
-  readNextOffset(): { nextOffset: Offset; end: ScanResult; lastEpoch: number | undefined } {
+  readNextOffset(isSound: (batch: RecordBatch) => boolean = isConsistent): {
+    nextOffset: Offset;
+    end: ScanResult;
+    lastEpoch: number | undefined;
+  } {
     let nextOffset: Offset = this.baseOffset;
     let lastEpoch: number | undefined;
     const visit = (batch: RecordBatch): boolean => {
-      if (!isConsistent(batch)) return false;
+      if (!isSound(batch)) return false;
       nextOffset = batch.nextOffset;
       lastEpoch = batch.partitionLeaderEpoch;
       return true;
@@ -390,9 +394,19 @@ export class LogSegment {
     return { end: this.scan(from, this.writtenBytes, visit), nextOffset, lastEpoch };
   }
 
-  /** The offset behind the last batch, read once. */
-  endOffset(): Offset {
-    this.knownEndOffset ??= this.readNextOffset().nextOffset;
+  /**
+   * The offset behind the last batch, read once; `undefined` if what is read there is not what was written: the end
+   * would seem to be too early.
+   */
+  endOffset(): Offset | undefined {
+    if (this.knownEndOffset !== undefined) return this.knownEndOffset;
+    let expected = this.baseOffset;
+    const { nextOffset, end } = this.readNextOffset(batch => {
+      if (batch.baseOffset < expected || !batch.isValid()) return false;
+      expected = batch.nextOffset;
+      return true;
+    });
+    if (end.outcome === 'end') this.knownEndOffset = nextOffset;
     return this.knownEndOffset;
   }
 

@@ -186,6 +186,39 @@ describe('durability', () => {
       content.writeInt32BE(2, at);
       await expect(bytesOf(log.read(3 * batch + 1, 1000, 'logEnd', true))).resolves.not.toHaveLength(0);
     }
+    // An older batch, whole, stands where the wanted one was: found from the start of the segment, and from where the
+    // last read has ended.
+    content.copyWithin(content.length / 2, 0, content.length / 2);
+    for (const maxBytes of [1000, 1]) {
+      await expect(bytesOf(log.read(3, maxBytes, 'logEnd', true))).rejects.toMatchObject({
+        code: Errors.CORRUPT_MESSAGE,
+      });
+      await expect(bytesOf(log.read(0, 1, 'logEnd', true))).resolves.toHaveLength(content.length / 2);
+    }
+  });
+
+  it('does not take a segment for shorter than it is because its end was damaged for a while', async () => {
+    const { log, runtime } = await openLog({ segmentBytes: 250 }, new ManualRuntime(), { tailCacheBytes: 0 });
+    for (let i = 0; i < 3; i++) log.appendAsLeader(batchOf({ count: 3 }), 0);
+    runtime.turn();
+    expect(runtime.disk.contentOf(`${DIRECTORY}/00000000000000000006.log`)).not.toHaveLength(0);
+    const content = runtime.disk.contentOf(`${DIRECTORY}/00000000000000000000.log`);
+    const right = Buffer.from(content);
+    const half = content.length / 2;
+    const damages = [
+      () => content.writeInt32BE(0, half + 23),
+      () => content.copyWithin(half, 0, half),
+      () => content.fill(0, half),
+    ];
+    for (const damage of damages) {
+      damage();
+      await expect(bytesOf(log.read(4, 1000, 'logEnd', true))).rejects.toMatchObject({
+        code: Errors.CORRUPT_MESSAGE,
+      });
+      right.copy(content);
+      const [first] = [...batchesOf(await bytesOf(log.read(4, 1000, 'logEnd', true)))];
+      expect(first?.baseOffset).toBe(3);
+    }
   });
 
   it('writes off the event loop where that is asked for, in order and with the same outcome', async () => {
