@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { BROKER_KEYS, brokerKeyFallbacks } from './broker-keys.ts';
 import { parseConfigValue } from './config-value.ts';
-import { brokerKey } from './dynamic-broker-keys.ts';
+import { isKeyWithoutEffect, runningBrokerKey } from './dynamic-broker-keys.ts';
 import type { ConfigValue, KeyDefinition } from './key-definition.ts';
 import {
   type EndPoint,
@@ -221,17 +221,16 @@ export class KafkaConfig {
 
   /**
    * This configuration with values that were set while the cluster runs: `forAll` brokers, and stronger `forThis`.
-   * Values that do not parse are left out; they were checked when they were set.
+   * Values that do not parse, and those of keys that a running broker does not change, are left out: they were checked
+   * when they were set.
    */
   withDynamic(forAll: ReadonlyMap<string, string>, forThis: ReadonlyMap<string, string>): KafkaConfig {
     const entries = new Map(this.entries);
     const add = (values: ReadonlyMap<string, string>, kind: 'dynamic-default' | 'dynamic-broker'): void => {
       for (const [name, text] of values) {
-        const key = brokerKey(name);
-        if (key === undefined || key.updateMode === 'read-only') continue;
-        const parsed = parseConfigValue(key, text);
-        if (parsed.ok)
-          entries.set(name, { text, value: parsed.value, source: { kind }, below: entries.get(name) });
+        const value = runningValue(name, text);
+        if (value === undefined) continue;
+        entries.set(name, { text, value, source: { kind }, below: entries.get(name) });
       }
     };
     add(forAll, 'dynamic-default');
@@ -252,6 +251,14 @@ export class KafkaConfig {
       throw new TypeError(`'${name}' is of type ${key.type}, not ${types.join(' or ')}`);
     return this.entries.get(name)?.value ?? null;
   }
+}
+
+/** The value of a key of a running broker; `undefined` where there is none, or no such key. */
+function runningValue(name: string, text: string): ConfigValue | undefined {
+  const key = runningBrokerKey(name);
+  if (key === undefined) return isKeyWithoutEffect(name) ? text : undefined;
+  const parsed = parseConfigValue(key, text);
+  return parsed.ok ? parsed.value : undefined;
 }
 
 /** The protocols of listeners. Listeners of controllers need no entry while the map is not given. */

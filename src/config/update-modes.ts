@@ -65,6 +65,7 @@ const CLUSTER_WIDE: ReadonlySet<string> = new Set([
   'log.cleaner.min.compaction.lag.ms',
   'log.cleaner.threads',
   'log.cleanup.policy',
+  'log.dirs.min.free.bytes',
   'log.flush.interval.messages',
   'log.flush.interval.ms',
   'log.index.interval.bytes',

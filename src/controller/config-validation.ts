@@ -1,6 +1,4 @@
-import { BROKER_KEYS, brokerKeyFallbacks, recognizeBrokerKey } from '../config/broker-keys.ts';
-import { parseConfigValue } from '../config/config-value.ts';
-import { DYNAMIC_BROKER_KEYS } from '../config/dynamic-broker-keys.ts';
+import { BROKER_KEYS } from '../config/broker-keys.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import type { KeyDefinition } from '../config/key-definition.ts';
 import { validateTopicConfigs } from '../config/topic-config.ts';
@@ -9,14 +7,9 @@ import { type ConfigResource, ConfigResourceType } from '../metadata/config-reso
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { topicNameProblem } from '../metadata/topic-name.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
+import { type BrokerConfigChange, brokerConfigProblem } from './broker-config-validation.ts';
 import { CLIENT_METRICS_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
-
-/** The broker's keys that stand behind those of topics: a changed value is in the next append, no restart needed. */
-const TOPIC_DEFAULT_KEYS: ReadonlySet<string> = new Set(
-  [...TOPIC_KEYS.values()].flatMap(key =>
-    key.brokerKey === undefined ? [] : brokerKeyFallbacks(key.brokerKey).map(fallback => fallback.key),
-  ),
-);
+import { valueProblem } from './value-problem.ts';
 
 /** The definitions of a resource's keys; `undefined` for a type that has none. */
 export function keysOf(resourceType: number): ReadonlyMap<string, KeyDefinition> | undefined {
@@ -70,25 +63,23 @@ export function checkResource(
   }
 }
 
+/** Throws INVALID_REQUEST unless the change can be made while brokers run. */
+export function validateBrokerConfigs(change: BrokerConfigChange): void {
+  fail(Errors.INVALID_REQUEST, brokerConfigProblem(change));
+}
+
 /**
- * Throws unless the resource may have `values`, of which `changed` are new: INVALID_CONFIG for topics and groups,
- * INVALID_REQUEST for brokers and client metrics, as in Kafka.
+ * Throws unless the resource, which is no broker, may have `values`: INVALID_CONFIG for topics and groups,
+ * INVALID_REQUEST for client metrics, as in Kafka.
  */
 export function validateConfigs(
   resource: ConfigResource,
   values: ReadonlyMap<string, string>,
-  changed: ReadonlySet<string>,
   config: KafkaConfig,
 ): void {
-  const fail = (code: number, problem: string | undefined): void => {
-    if (problem !== undefined) throw new KafkaError(code, problem);
-  };
   switch (resource.type) {
     case ConfigResourceType.TOPIC:
       fail(Errors.INVALID_CONFIG, validateTopicConfigs(values, config));
-      break;
-    case ConfigResourceType.BROKER:
-      fail(Errors.INVALID_REQUEST, brokerProblem(resource.name, values, changed));
       break;
     case ConfigResourceType.GROUP:
       fail(
@@ -99,6 +90,10 @@ export function validateConfigs(
     default:
       fail(Errors.INVALID_REQUEST, tableProblem(keysOf(resource.type)!, values));
   }
+}
+
+function fail(code: number, problem: string | undefined): void {
+  if (problem !== undefined) throw new KafkaError(code, problem);
 }
 
 /** The broker sets limits to what groups may ask for: `group.consumer.min.session.timeout.ms` and the like. */
@@ -128,54 +123,6 @@ function tableProblem(
     if (key === undefined) return `there is no configuration key '${name}' here`;
     const problem = valueProblem(key, value);
     if (problem !== undefined) return problem;
-  }
-  return undefined;
-}
-
-function valueProblem(key: KeyDefinition, value: string): string | undefined {
-  const parsed = parseConfigValue(key, value);
-  if (parsed.ok) return undefined;
-  const shown = key.type === 'PASSWORD' ? 'the value' : `'${value}'`;
-  return `${shown} cannot be the value of ${key.name}: it ${parsed.problem}`;
-}
-
-function brokerProblem(
-  brokerName: string,
-  values: ReadonlyMap<string, string>,
-  changed: ReadonlySet<string>,
-): string | undefined {
-  for (const name of changed) {
-    const value = values.get(name);
-    const dynamic = DYNAMIC_BROKER_KEYS.get(name);
-    if (dynamic !== undefined) {
-      const problem = value === undefined ? undefined : valueProblem(dynamic, value);
-      if (problem !== undefined) return problem;
-      continue;
-    }
-    const recognized = recognizeBrokerKey(name);
-    if (recognized.kind === 'unknown') {
-      const hint = recognized.nearest === undefined ? '' : `; the nearest is '${recognized.nearest}'`;
-      return `there is no broker configuration key '${name}'${hint}`;
-    }
-    if (recognized.kind === 'listener') return `${name}: this version reads it only when the broker starts`;
-    if (recognized.kind === 'other') {
-      if (recognized.status.kind === 'refused') return `${name}: ${recognized.status.reason}`;
-      continue;
-    }
-    const key = recognized.definition;
-    if (key.updateMode === 'read-only') {
-      return `${name} cannot change while the broker runs`;
-    }
-    if (key.updateMode === 'per-broker' && brokerName === '') {
-      return `${name} is set broker by broker: name one`;
-    }
-    if (value === undefined) continue;
-    const problem = valueProblem(key, value);
-    if (problem !== undefined) return problem;
-    if (key.status.kind === 'refused' && value !== key.defaultText) return `${name}: ${key.status.reason}`;
-    if (key.status.kind === 'supported' && !TOPIC_DEFAULT_KEYS.has(name)) {
-      return `${name}: this version reads it only when the broker starts`;
-    }
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ import { type MetadataRecord, metadataRecord } from '../metadata/metadata-record
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import type { AlterConfigsRequest } from '../protocol/messages/33-alter-configs.ts';
 import type { IncrementalAlterConfigsRequest } from '../protocol/messages/44-incremental-alter-configs.ts';
-import { checkResource, keysOf, validateConfigs } from './config-validation.ts';
+import { checkResource, keysOf, validateBrokerConfigs, validateConfigs } from './config-validation.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
 import type { TopicElectionConfigs } from './partition-changes.ts';
 import type { PolicyChecks } from './policies.ts';
@@ -94,8 +94,12 @@ export class ConfigurationControlManager implements TopicElectionConfigs {
       else values.set(alteration.name, value);
     }
     const changed = new Set(alterations.map(alteration => alteration.name));
-    this.checkMinInsyncReplicas(image, resource, values, changed);
-    validateConfigs(resource, values, changed, this.brokerConfig(image));
+    if (resource.type === ConfigResourceType.BROKER) {
+      this.validateBroker(image, resource.name, values, changed);
+      this.checkMinInsyncReplicas(image, resource, values, changed);
+    } else {
+      validateConfigs(resource, values, this.brokerConfig(image));
+    }
     // A topic that is created without configurations is no change of any, as in Kafka.
     if (alterations.length > 0 || !isNewTopic(resource.name)) {
       this.policies.checkAlterConfig(resource, askedOf(resource, alterations, values, old));
@@ -114,6 +118,27 @@ export class ConfigurationControlManager implements TopicElectionConfigs {
       );
     }
     return records;
+  }
+
+  private validateBroker(
+    { configs }: MetadataImage,
+    brokerName: string,
+    values: ReadonlyMap<string, string>,
+    changed: ReadonlySet<string>,
+  ): void {
+    const { staticConfig, nodeId } = this;
+    const isForAll = brokerName === '';
+    const ofThis = configs.broker(isForAll ? nodeId : Number(brokerName));
+    validateBrokerConfigs({
+      brokerName,
+      values,
+      changed,
+      before: staticConfig.withDynamic(configs.defaultBroker(), ofThis),
+      after: isForAll
+        ? staticConfig.withDynamic(values, ofThis)
+        : staticConfig.withDynamic(configs.defaultBroker(), values),
+      isLocalBroker: staticConfig.processRoles.has('broker') && (isForAll || Number(brokerName) === nodeId),
+    });
   }
 
   incrementalAlterConfigs(

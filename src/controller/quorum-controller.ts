@@ -169,11 +169,6 @@ export class QuorumController implements MetadataPublisher {
     return this.writer.active?.image ?? this.committed.image();
   }
 
-  /** The configuration of this node with what was set while the cluster runs, as committed. */
-  brokerConfig(): KafkaConfig {
-    return this.configs.brokerConfig(this.committed.image());
-  }
-
   // Operations. Each throws (as a rejection) NOT_CONTROLLER, and what its control manager says.
 
   /** All topics of the request with an answer each; see {@link TopicControlManager.createTopics}. */

@@ -61,7 +61,13 @@ function rebuildTransactionIndex(
   const snapshots = log.producerState.snapshotOffsets.filter(
     offset => offset > log.logStartOffset && offset <= baseOffset,
   );
-  const state = new ProducerStateManager(disk, logger, log.directory, snapshots, Number.POSITIVE_INFINITY);
+  const state = new ProducerStateManager(
+    disk,
+    logger,
+    log.directory,
+    snapshots,
+    () => Number.POSITIVE_INFINITY,
+  );
   state.truncateAndReload(log.logStartOffset, baseOffset, runtime.clock.wallMs());
   replayProducerState(state, log.segments, baseOffset);
   segment.transactionIndex.index.reset();

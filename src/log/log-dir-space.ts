@@ -26,18 +26,22 @@ export class LogDirSpace {
   private readonly disk: Disk;
   private readonly logger: Logger;
   private readonly path: string;
-  private readonly reserveBytes: number;
+  private readonly reserve: () => number;
   private current: SpaceState = 'ample';
   /** When it was last asked for. Unknown before: the first write asks. */
   private usableBytes = 0;
   private writtenSince = 0;
 
-  /** A reserve of 0 refuses nothing before the file system does. */
-  constructor(disk: Disk, logger: Logger, path: string, reserveBytes: number) {
+  /** `reserve` is asked each time: it may change. One of 0 refuses nothing before the file system does. */
+  constructor(disk: Disk, logger: Logger, path: string, reserve: () => number) {
     this.disk = disk;
     this.logger = logger;
     this.path = path;
-    this.reserveBytes = reserveBytes;
+    this.reserve = reserve;
+  }
+
+  private get reserveBytes(): number {
+    return this.reserve();
   }
 
   get state(): SpaceState {

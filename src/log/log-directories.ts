@@ -18,13 +18,13 @@ export class LogDirectories {
   private readonly logger: Logger;
   private readonly onFailure: ((logDir: string, error: Error, remaining: number) => void) | undefined;
 
-  /** `minFreeBytes`: `log.dirs.min.free.bytes`. `onFailure` is told the number of those that still work. */
+  /** `minFreeBytes`: `log.dirs.min.free.bytes` as it is now. `onFailure` is told the number of those that still work. */
   constructor(
     disk: Disk,
     logger: Logger,
     paths: readonly string[],
     registry: LogRegistry,
-    minFreeBytes: number,
+    minFreeBytes: () => number,
     onFailure?: (logDir: string, error: Error, remaining: number) => void,
   ) {
     this.registry = registry;

@@ -27,6 +27,7 @@ export async function loadLogDirectory(
 ): Promise<void> {
   const { disk, logger, runtime } = environment;
   const startedMs = runtime.clock.monotonicMs();
+  directory.removeCleanShutdownMarker();
   const recoveryPoints = directory.readRecoveryPoints();
   const logStartOffsets = directory.readLogStartOffsets();
   const highWatermarks = directory.readHighWatermarks();

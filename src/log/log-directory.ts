@@ -40,7 +40,7 @@ export class LogDirectory {
     disk: Disk,
     logger: Logger,
     path: string,
-    minFreeBytes: number,
+    minFreeBytes: () => number,
     onFailure: (error: Error) => void,
   ) {
     this.disk = disk;
@@ -63,11 +63,10 @@ export class LogDirectory {
     if (this.lock !== undefined) return;
     this.disk.makeDirectorySync(this.path);
     this.lock = this.disk.lockSync(`${this.path}/${LOCK_FILE}`);
-    this.takeCleanShutdownMarker();
+    this.readCleanShutdownMarker();
   }
 
-  /** Reads the marker and removes it: from now on the directory counts as left in disorder. */
-  private takeCleanShutdownMarker(): void {
+  private readCleanShutdownMarker(): void {
     const path = `${this.path}/${CLEAN_SHUTDOWN_FILE}`;
     if (this.disk.statSync(path) === undefined) return;
     this.hadCleanShutdown = true;
@@ -75,7 +74,15 @@ export class LogDirectory {
     // Releases before 3.8 left an empty file.
     const epoch = /"brokerEpoch"\s*:\s*(-?\d+)/.exec(text)?.[1];
     this.cleanShutdownBrokerEpoch = (epoch === undefined ? undefined : parseInt64(epoch)) ?? -1;
-    this.disk.removeFileSync(path);
+  }
+
+  /**
+   * Removes the marker: from now on the directory counts as left in disorder. Not before its logs are loaded: a process
+   * that has only waited for the quorum leaves everything as it was.
+   */
+  removeCleanShutdownMarker(): void {
+    if (!this.hadCleanShutdown) return;
+    this.disk.removeFileSync(`${this.path}/${CLEAN_SHUTDOWN_FILE}`);
     this.disk.syncDirectorySync(this.path);
   }
 

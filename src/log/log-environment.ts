@@ -16,7 +16,8 @@ export interface LogEnvironment extends SegmentEnvironment {
   readonly indexMemory: IndexMemory;
   readonly tailCache: TailCache;
   readonly writer: LogWriter;
-  readonly producerIdExpirationMs: number;
+  /** Asked when producers are looked at: it may change at any time. */
+  readonly producerIdExpirationMs: () => number;
   /** Writes how far the logs of a log directory are compacted. */
   readonly writeCleanerCheckpoint?: (logDirectory: string) => void;
   /** Whether reads from disk check each batch's checksum, not only its framing. */

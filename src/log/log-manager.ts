@@ -57,10 +57,10 @@ export interface LogManagerOptions {
   readonly highWatermarkCheckpointMs?: number;
   /** log.retention.check.interval.ms */
   readonly retentionCheckMs?: number;
-  /** log.dirs.min.free.bytes; default: 0, none. */
-  readonly minFreeBytes?: number;
-  /** producer.id.expiration.ms */
-  readonly producerIdExpirationMs?: number;
+  /** log.dirs.min.free.bytes as it is now; default: 0, none. */
+  readonly minFreeBytes?: () => number;
+  /** producer.id.expiration.ms as it is now. */
+  readonly producerIdExpirationMs?: () => number;
   /** producer.id.expiration.check.interval.ms */
   readonly producerIdExpirationCheckMs?: number;
   /** The configuration of the cleaner as it is now. Default: nothing is compacted. */
@@ -105,7 +105,7 @@ export class LogManager {
       indexMemory: new IndexMemory(options.indexMemoryBytes ?? 32 * MIB),
       tailCache: new TailCache(tailCacheBytes, options.tailCacheBytesPerLog ?? MIB),
       writer: new LogWriter(runtime.timers, options.writeMode ?? 'synchronous'),
-      producerIdExpirationMs: options.producerIdExpirationMs ?? 86_400_000,
+      producerIdExpirationMs: options.producerIdExpirationMs ?? (() => 86_400_000),
       writeCleanerCheckpoint: logDir => this.writeCleanerCheckpoint(logDir),
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
     };
@@ -114,7 +114,7 @@ export class LogManager {
       logger,
       options.logDirs,
       this.registry,
-      options.minFreeBytes ?? 0,
+      options.minFreeBytes ?? (() => 0),
       options.onLogDirFailure,
     );
     this.scheduler = new Scheduler(runtime.timers);
@@ -181,6 +181,13 @@ export class LogManager {
   /** Begins to compact. Called when the logs have the configuration of their topics: compaction cannot be undone. */
   startCleaner(): void {
     this.cleaner?.startup();
+  }
+
+  /** Values that {@link LogManagerOptions} gives may be others now: what waits for a time that is over does not. */
+  onConfigChanged(): void {
+    if (!this.started) return;
+    this.directories.checkSpace();
+    this.cleaner?.onConfigChanged();
   }
 
   private register(directory: LogDirectory, log: UnifiedLog): void {
@@ -323,6 +330,17 @@ export class LogManager {
       if (directory.state.isOffline) return;
       this.runtime.disk.removeTree(path).catch((error: Error) => directory.state.fail(error));
     });
+  }
+
+  /** Gives every log the configuration that its topic has now. */
+  updateAllConfigs(configOf: (topic: string) => LogConfig): void {
+    const configs = new Map<string, LogConfig>();
+    for (const log of this.registry.all()) {
+      const { topic } = log.topicPartition;
+      const config = configs.get(topic) ?? configOf(topic);
+      configs.set(topic, config);
+      log.updateConfig(config);
+    }
   }
 
   updateTopicConfig(topic: string, config: LogConfig): void {

@@ -49,11 +49,15 @@ export class LogRegistry {
     return this.duplicateLogs.splice(0);
   }
 
+  /** Every log, future ones too. */
+  *all(): Iterable<UnifiedLog> {
+    yield* this.currentLogs.values();
+    yield* this.futureLogs.values();
+  }
+
   /** The logs of a topic, future ones too. */
   *ofTopic(topic: string): Iterable<UnifiedLog> {
-    for (const logs of [this.currentLogs, this.futureLogs]) {
-      for (const log of logs.values()) if (log.topicPartition.topic === topic) yield log;
-    }
+    for (const log of this.all()) if (log.topicPartition.topic === topic) yield log;
   }
 
   currentIn(logDir: string): UnifiedLog[] {

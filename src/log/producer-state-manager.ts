@@ -34,7 +34,7 @@ export class ProducerStateManager {
   private readonly directory: string;
   private readonly disk: Disk;
   private readonly logger: Logger;
-  private readonly expirationMs: number;
+  private readonly expirationMs: () => number;
   private readonly producers = new Map<ProducerId, ProducerStateEntry>();
   /** Open transactions by first offset; inserted in the order of the log, so the first is the oldest. */
   private readonly ongoing = new Map<Offset, TxnMetadata>();
@@ -50,7 +50,7 @@ export class ProducerStateManager {
     logger: Logger,
     directory: string,
     snapshots: readonly Offset[],
-    expirationMs: number,
+    expirationMs: () => number,
   ) {
     this.disk = disk;
     this.logger = logger;
@@ -231,7 +231,7 @@ export class ProducerStateManager {
 
   private isExpired(entry: ProducerStateEntry, nowMs: number): boolean {
     return (
-      entry.currentTxnFirstOffset === undefined && diff64(nowMs, entry.lastTimestamp) >= this.expirationMs
+      entry.currentTxnFirstOffset === undefined && diff64(nowMs, entry.lastTimestamp) >= this.expirationMs()
     );
   }
 

@@ -56,6 +56,21 @@ export class MetadataLoader implements RaftListener {
     if (this.leaderAndEpoch !== undefined) publisher.onControllerChange?.(this.leaderAndEpoch);
   }
 
+  /** Resolves when {@link image} is what the quorum has committed, or when the loader shuts down before. */
+  whenCaughtUp(): Promise<void> {
+    return new Promise(resolve => {
+      const publisher: MetadataPublisher = {
+        name: 'caught-up',
+        onMetadataUpdate: () => {
+          this.removePublisher(publisher);
+          resolve();
+        },
+        close: resolve,
+      };
+      this.addPublisher(publisher);
+    });
+  }
+
   removePublisher(publisher: MetadataPublisher): void {
     const index = this.publishers.indexOf(publisher);
     if (index >= 0) this.publishers.splice(index, 1);

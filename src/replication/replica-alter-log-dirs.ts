@@ -115,8 +115,18 @@ export class ReplicaAlterLogDirsManager {
     }
   }
 
+  /** The rate may be another: what was copied counted at the old one. */
+  onConfigChanged(): void {
+    this.paidUntilMs = 0;
+    this.wakeAll();
+  }
+
   shutdown(): void {
     for (const partition of [...this.moves.keys()]) this.end(partition);
+    this.wakeAll();
+  }
+
+  private wakeAll(): void {
     for (const [timer, resolve] of this.waits) {
       timer.cancel();
       resolve();

@@ -34,6 +34,8 @@ export class ReplicaFetcherManager {
   /** By leader id and fetcher id. */
   private readonly fetchers = new Map<string, ReplicaFetcher>();
   private readonly assignments = new Map<Partition, Assignment>();
+  /** `num.replica.fetchers`, for each leader. */
+  private fetcherCount: number;
   private isSweepScheduled = false;
   private stopped = false;
 
@@ -41,6 +43,7 @@ export class ReplicaFetcherManager {
     this.runtime = runtime;
     this.logger = logger;
     this.options = options;
+    this.fetcherCount = options.config().int('num.replica.fetchers');
   }
 
   /** The count of fetchers that have partitions, or had until just now. */
@@ -71,6 +74,19 @@ export class ReplicaFetcherManager {
     this.sweepLater();
   }
 
+  /** There may be more fetchers, or fewer: partitions go over to those that are theirs now. */
+  onConfigChanged(): void {
+    const count = this.options.config().int('num.replica.fetchers');
+    if (count === this.fetcherCount) return;
+    this.fetcherCount = count;
+    for (const [partition, { fetcher }] of [...this.assignments]) {
+      if (this.fetcherFor(partition.leaderId, partition.topicPartition) === fetcher) continue;
+      this.remove(partition);
+      this.follow(partition);
+    }
+    this.sweepLater();
+  }
+
   /** Brokers may be reachable that were not. */
   onBrokersChanged(): void {
     for (const fetcher of this.fetchers.values()) fetcher.retryNow();
@@ -84,7 +100,7 @@ export class ReplicaFetcherManager {
   }
 
   private fetcherFor(leaderId: number, topicPartition: TopicPartition): ReplicaFetcher {
-    const fetcherId = hashOf(topicPartition) % this.options.config().int('num.replica.fetchers');
+    const fetcherId = hashOf(topicPartition) % this.fetcherCount;
     const key = `${leaderId}-${fetcherId}`;
     let fetcher = this.fetchers.get(key);
     if (fetcher === undefined) {

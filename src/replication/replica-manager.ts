@@ -143,6 +143,12 @@ export class ReplicaManager {
     await this.fetchers.shutdown();
   }
 
+  /** The broker's configuration is another now. */
+  onConfigChanged(): void {
+    this.fetchers.onConfigChanged();
+    this.moves.onConfigChanged();
+  }
+
   /** Consumers are sent to replicas in their rack. */
   get selectsByRack(): boolean {
     return this.options.config().optionalString('replica.selector.class') === RACK_AWARE_REPLICA_SELECTOR;

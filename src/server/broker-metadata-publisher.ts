@@ -1,6 +1,7 @@
-import type { KafkaConfig } from '../config/kafka-config.ts';
-import { logConfigOf } from '../config/topic-config.ts';
+import type { Logger } from '../base/logger.ts';
+import type { DynamicBrokerConfig } from '../config/dynamic-broker-config.ts';
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
+import type { LogConfig } from '../config/log-config.ts';
 import type { LogManager } from '../log/log-manager.ts';
 import { ConfigResourceType } from '../metadata/config-resource.ts';
 import type { MetadataDelta } from '../metadata/metadata-delta.ts';
@@ -10,14 +11,13 @@ import { InternalTopic } from '../metadata/topic-name.ts';
 import type { TopicImage } from '../metadata/topics-image.ts';
 import type { TopicsDelta } from '../metadata/topics-delta.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
+import { applyDynamicConfig } from './apply-dynamic-config.ts';
 
 export interface BrokerMetadataTargets {
   readonly nodeId: number;
   readonly logManager: LogManager;
   readonly replicaManager: ReplicaManager;
   readonly groupCoordinator: GroupCoordinator;
-  /** The broker's own configuration has changed. */
-  setConfig(config: KafkaConfig): void;
 }
 
 /**
@@ -26,22 +26,23 @@ export interface BrokerMetadataTargets {
  */
 export class BrokerMetadataPublisher implements MetadataPublisher {
   readonly name = 'broker-metadata';
+  private readonly logger: Logger;
+  private readonly dynamicConfig: DynamicBrokerConfig;
   private readonly targets: BrokerMetadataTargets;
-  /** As the file has it, without what was set while the cluster runs. */
-  private readonly staticConfig: KafkaConfig;
-  private config: KafkaConfig;
   private isFirst = true;
 
-  constructor(staticConfig: KafkaConfig, targets: BrokerMetadataTargets) {
-    this.staticConfig = staticConfig;
-    this.config = staticConfig;
+  constructor(logger: Logger, dynamicConfig: DynamicBrokerConfig, targets: BrokerMetadataTargets) {
+    this.logger = logger;
+    this.dynamicConfig = dynamicConfig;
     this.targets = targets;
   }
 
   onMetadataUpdate(delta: MetadataDelta, image: MetadataImage): void {
     if (this.isFirst) this.setStrayLogsAside(image);
+    // Logs were loaded with an image from before this one.
+    if (this.isFirst) this.updateAllConfigs(image);
+    else this.updateConfigs(delta, image);
     this.isFirst = false;
-    this.updateConfigs(delta, image);
     if (delta.topics !== undefined) {
       this.updateReplicas(delta.topics, image);
       this.updateCoordinators(delta.topics, image);
@@ -61,31 +62,31 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
     }
   }
 
-  private updateConfigs(delta: MetadataDelta, image: MetadataImage): void {
-    if (delta.configs === undefined) return;
-    const { nodeId, logManager, setConfig } = this.targets;
+  private updateConfigs({ configs }: MetadataDelta, image: MetadataImage): void {
+    if (configs === undefined) return;
     const isBrokerChanged =
-      delta.configs.changed(ConfigResourceType.BROKER, '') !== undefined ||
-      delta.configs.changed(ConfigResourceType.BROKER, String(nodeId)) !== undefined;
+      configs.changed(ConfigResourceType.BROKER, '') !== undefined ||
+      configs.changed(ConfigResourceType.BROKER, String(this.targets.nodeId)) !== undefined;
     if (isBrokerChanged) {
-      this.config = this.staticConfig.withDynamic(
-        image.configs.defaultBroker(),
-        image.configs.broker(nodeId),
-      );
-      setConfig(this.config);
-      // The defaults of every topic may be others now.
-      for (const { name } of image.topics.topics()) this.updateTopicConfig(logManager, image, name);
+      this.updateAllConfigs(image);
       return;
     }
-    for (const { resource } of delta.configs.changes.values()) {
-      const isTopic =
-        resource.type === ConfigResourceType.TOPIC && image.topics.topic(resource.name) !== undefined;
-      if (isTopic) this.updateTopicConfig(logManager, image, resource.name);
+    for (const { resource } of configs.changes.values()) {
+      const { type, name } = resource;
+      const isTopic = type === ConfigResourceType.TOPIC && image.topics.topic(name) !== undefined;
+      if (isTopic) this.targets.logManager.updateTopicConfig(name, this.topicConfig(image, name));
     }
   }
 
-  private updateTopicConfig(logManager: LogManager, image: MetadataImage, topic: string): void {
-    logManager.updateTopicConfig(topic, logConfigOf(this.config, image.configs.topic(topic)));
+  /** The broker's own configuration, and with it the defaults of every topic. */
+  private updateAllConfigs(image: MetadataImage): void {
+    const { nodeId, logManager } = this.targets;
+    applyDynamicConfig(this.logger, this.dynamicConfig, nodeId, image);
+    logManager.updateAllConfigs(topic => this.topicConfig(image, topic));
+  }
+
+  private topicConfig({ configs }: MetadataImage, topic: string): LogConfig {
+    return this.dynamicConfig.logConfig(configs.topic(topic));
   }
 
   private updateReplicas(delta: TopicsDelta, image: MetadataImage): void {

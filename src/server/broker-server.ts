@@ -1,13 +1,14 @@
 import { LimitedLogger, type Logger } from '../base/logger.ts';
 import { NetworkClient } from '../client/network-client.ts';
 import { prepareCodecs } from '../compression/codecs.ts';
+import { DynamicBrokerConfig } from '../config/dynamic-broker-config.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
-import { logConfigOf } from '../config/topic-config.ts';
 import { groupCoordinatorConfigOf } from '../coordinator/group/group-coordinator-config.ts';
 import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import { ProducerIdManager } from '../coordinator/transaction/producer-id-manager.ts';
-import { type CleanerConfig, cleanerConfigOf } from '../log/cleaner/cleaner-config.ts';
+import { cleanerConfigOf } from '../log/cleaner/cleaner-config.ts';
 import { LogManager } from '../log/log-manager.ts';
+import { MetadataImage } from '../metadata/metadata-image.ts';
 import { InternalTopic } from '../metadata/topic-name.ts';
 import { AlterPartitionRequest, AlterPartitionResponse } from '../protocol/messages/56-alter-partition.ts';
 import { RemoteLeaderEndPoint } from '../replication/leader-end-point.ts';
@@ -18,6 +19,7 @@ import { checkAdvertisedListeners } from './advertised-listener-check.ts';
 import { AssignmentsManager } from './assignments-manager.ts';
 import { AutoTopicCreator } from './auto-topic-creator.ts';
 import { BrokerLifecycleManager } from './broker-lifecycle-manager.ts';
+import { applyDynamicConfig } from './apply-dynamic-config.ts';
 import { BrokerMetadataPublisher } from './broker-metadata-publisher.ts';
 import type { BrokerServices } from './broker-services.ts';
 import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
@@ -78,8 +80,10 @@ export class BrokerServer {
   private readonly identity: NodeIdentity;
   private readonly options: BrokerServerOptions;
   private readonly logManager: LogManager;
-  private cleanerConfig: CleanerConfig;
+  private readonly dynamicConfig: DynamicBrokerConfig;
+  private metadata: () => MetadataImage = () => MetadataImage.EMPTY;
   private parts: BrokerParts | undefined;
+  private isLoading = false;
   /** Logs that are being loaded are not closed under those who load them. */
   private loading: Promise<void> = Promise.resolve();
   private stopping = false;
@@ -97,7 +101,7 @@ export class BrokerServer {
     this.limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
     this.identity = identity;
     this.options = options;
-    this.cleanerConfig = cleanerConfigOf(config);
+    this.dynamicConfig = new DynamicBrokerConfig(config);
     this.logManager = this.createLogManager();
   }
 
@@ -108,7 +112,8 @@ export class BrokerServer {
 
   /** What the start waits for now, in words. */
   get waitsFor(): string | undefined {
-    return this.parts === undefined ? 'logs are being loaded' : this.parts.lifecycle.waitsFor;
+    if (this.parts !== undefined) return this.parts.lifecycle.waitsFor;
+    return this.isLoading ? 'logs are being loaded' : "the cluster's metadata is being read";
   }
 
   /** Throws `LockedError`. */
@@ -119,8 +124,14 @@ export class BrokerServer {
   /** Resolves when the controller has let the broker in and requests are served. */
   async start(shared: SharedServer, controllerServer: ControllerServer | undefined): Promise<void> {
     const { logManager } = this;
-    // Compiled beside the loading of logs, which needs no codec; coordinators, which read records, come later.
+    // Compiled beside the rest: loading logs needs no codec; coordinators, which read records, come later.
     const codecsReady = prepareCodecs();
+    // A log is loaded with the configuration of its topic. The image is the one that this node has read last.
+    await shared.loader.whenCaughtUp();
+    if (this.stopping) return;
+    this.metadata = () => shared.loader.image();
+    applyDynamicConfig(this.logger, this.dynamicConfig, this.identity.nodeId, this.metadata());
+    this.isLoading = true;
     this.loading = logManager.startup();
     await this.loading;
     await codecsReady;
@@ -189,20 +200,21 @@ export class BrokerServer {
   }
 
   private createLogManager(): LogManager {
-    const { staticConfig: config } = this;
+    const { staticConfig: config, dynamicConfig } = this;
     return new LogManager(this.runtime, this.logger, {
       logDirs: config.logDirs,
-      defaultConfig: logConfigOf(config, new Map()),
+      defaultConfig: dynamicConfig.logConfig(new Map()),
+      configOf: topic => dynamicConfig.logConfig(this.metadata().configs.topic(topic)),
       directoryIds: this.identity.directoryIds,
       flushSchedulerIntervalMs: config.long('log.flush.scheduler.interval.ms'),
       flushOffsetCheckpointMs: config.int('log.flush.offset.checkpoint.interval.ms'),
       flushStartOffsetCheckpointMs: config.int('log.flush.start.offset.checkpoint.interval.ms'),
       highWatermarkCheckpointMs: config.long('replica.high.watermark.checkpoint.interval.ms'),
       retentionCheckMs: config.long('log.retention.check.interval.ms'),
-      minFreeBytes: config.long('log.dirs.min.free.bytes'),
-      producerIdExpirationMs: config.int('producer.id.expiration.ms'),
+      minFreeBytes: () => dynamicConfig.current.long('log.dirs.min.free.bytes'),
+      producerIdExpirationMs: () => dynamicConfig.current.int('producer.id.expiration.ms'),
       producerIdExpirationCheckMs: config.int('producer.id.expiration.check.interval.ms'),
-      cleanerConfig: () => this.cleanerConfig,
+      cleanerConfig: () => cleanerConfigOf(dynamicConfig.current),
       onLogDirFailure: (logDir, error, remaining) => this.onLogDirFailure(logDir, error, remaining),
     });
   }
@@ -215,12 +227,11 @@ export class BrokerServer {
   }
 
   private createParts(shared: SharedServer, controllerServer: ControllerServer | undefined) {
-    const { runtime, logger, logManager, staticConfig } = this;
+    const { runtime, logger, logManager, staticConfig, dynamicConfig } = this;
     const { nodeId, clusterId } = this.identity;
     const { loader, quorum } = shared;
-    let config = staticConfig;
     const metadata = () => loader.image();
-    const requestTimeoutMs = config.int('request.timeout.ms');
+    const requestTimeoutMs = staticConfig.int('request.timeout.ms');
     const controllerChannel = shared.controllerChannel(`broker-${nodeId}`);
     const forwardingChannel = shared.controllerChannel(`broker-${nodeId}-forwarding`);
     const heartbeatChannel = shared.controllerChannel(`broker-${nodeId}-heartbeat`);
@@ -235,16 +246,16 @@ export class BrokerServer {
 
     const replicaManager = new ReplicaManager(runtime, logger, logManager, {
       brokerId: nodeId,
-      topicConfig: topic => logConfigOf(config, metadata().configs.topic(topic)),
+      topicConfig: topic => dynamicConfig.logConfig(metadata().configs.topic(topic)),
       metadata,
-      config: () => config,
+      config: () => dynamicConfig.current,
       brokerEpoch: () => lifecycle.brokerEpoch,
       leaderEndPoint: (leaderId, fetcherId) =>
         new RemoteLeaderEndPoint(
           leaderId,
           this.fetcherClient(fetcherId),
           () => brokerEndPoint(metadata(), leaderId, staticConfig.interBrokerListenerName),
-          () => config.int('replica.socket.timeout.ms'),
+          () => staticConfig.int('replica.socket.timeout.ms'),
         ),
       alterPartition: body =>
         controllerChannel.send(ALTER_PARTITION, body, { timeoutMs: ALTER_PARTITION_TIMEOUT_MS }),
@@ -253,13 +264,13 @@ export class BrokerServer {
     });
     const writer = new ReplicaPartitionWriter(replicaManager);
     const groupCoordinator = new GroupCoordinator(runtime, logger, {
-      config: groupCoordinatorConfigOf(config),
+      config: groupCoordinatorConfigOf(staticConfig),
       writer,
       reader: writer,
       partitionCount: () => metadata().topics.topic(InternalTopic.CONSUMER_OFFSETS)?.partitions.length,
     });
     const topicCreator = new AutoTopicCreator(
-      names => createTopicsOnDemand(controllerChannel, names, config, requestTimeoutMs),
+      names => createTopicsOnDemand(controllerChannel, names, staticConfig, requestTimeoutMs),
       this.limitedLogger,
     );
     const handlers = new HandlerTable(brokerHandlers);
@@ -272,7 +283,7 @@ export class BrokerServer {
       // Heartbeats keep that channel connected.
       apis: new AdvertisedApis(handlers, () => heartbeatChannel.controllerVersions()),
       get config() {
-        return config;
+        return dynamicConfig.current;
       },
       metadata,
       kraftVersion: () => shared.kraftVersion.level,
@@ -290,15 +301,11 @@ export class BrokerServer {
         allocateProducerIds(controllerChannel, nodeId, lifecycle.brokerEpoch, requestTimeoutMs),
       ),
     };
-    const publisher = new BrokerMetadataPublisher(staticConfig, {
+    const publisher = new BrokerMetadataPublisher(logger, dynamicConfig, {
       nodeId,
       logManager,
       replicaManager,
       groupCoordinator,
-      setConfig: changed => {
-        config = changed;
-        this.cleanerConfig = cleanerConfigOf(changed);
-      },
     });
     const socketServer = new SocketServer(
       runtime,
@@ -309,6 +316,12 @@ export class BrokerServer {
     const router = new RequestRouter(handlers, services, this.limitedLogger, {
       intercept: this.options.interceptRequest,
       requestQuota: quotas.request,
+    });
+    dynamicConfig.subscribe(config => {
+      socketServer.setConnectionLimits(listenerLimits(runtime, config));
+      quotas.connections.setLimits(connectionRateLimits(config));
+      logManager.onConfigChanged();
+      replicaManager.onConfigChanged();
     });
     const channels = [controllerChannel, forwardingChannel, heartbeatChannel];
     this.parts = { services, lifecycle, assignments, socketServer, channels };

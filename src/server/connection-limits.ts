@@ -11,12 +11,17 @@ export interface ConnectionLimitOptions {
 
 /** Counts open connections, in all, by listener and by client address. */
 export class ConnectionLimits {
-  private readonly options: ConnectionLimitOptions;
+  private options: ConnectionLimitOptions;
   private readonly byAddress = new Map<string, number>();
   private readonly byListener = new Map<string, number>();
   private total = 0;
 
   constructor(options: ConnectionLimitOptions) {
+    this.options = options;
+  }
+
+  /** Other limits from now on. Connections that are open stay so. */
+  set limits(options: ConnectionLimitOptions) {
     this.options = options;
   }
 

@@ -1,11 +1,14 @@
-import { LimitedLogger, type Logger } from '../base/logger.ts';
+import { LimitedLogger, type Logger, silentLogger } from '../base/logger.ts';
 import type { HostAndPort } from '../config/listeners.ts';
+import { DynamicBrokerConfig } from '../config/dynamic-broker-config.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import type { Policies } from '../controller/policies.ts';
 import { QuorumController } from '../controller/quorum-controller.ts';
 import { readBootstrapMetadata } from '../metadata/bootstrap-metadata.ts';
+import type { MetadataPublisher } from '../metadata/metadata-publisher.ts';
 import type { VoterEndpoint } from '../raft/voter-set.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { applyDynamicConfig } from './apply-dynamic-config.ts';
 import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
 import { ControllerRegistrationManager } from './controller-registration-manager.ts';
 import type { ControllerServices } from './controller-services.ts';
@@ -74,6 +77,7 @@ export class ControllerServer {
       policies,
     });
     this.controller = controller;
+    const dynamicConfig = new DynamicBrokerConfig(config);
     const handlers = new HandlerTable(controllerHandlers);
     const quotas = new QuotaManagers(runtime.clock, logger, config, connectionRateLimits(config));
     this.services = {
@@ -82,7 +86,7 @@ export class ControllerServer {
       nodeId,
       clusterId,
       get config() {
-        return controller.brokerConfig();
+        return dynamicConfig.current;
       },
       apis: handlers,
       metadata: () => loader.image(),
@@ -106,6 +110,27 @@ export class ControllerServer {
     // It answers when an image is published, and so comes after all others of this node.
     loader.addPublisher(controller);
     loader.addPublisher(quotas, controller);
+    loader.addPublisher(this.configPublisher(dynamicConfig, quotas), controller);
+  }
+
+  private configPublisher(
+    dynamicConfig: DynamicBrokerConfig,
+    { connections }: QuotaManagers,
+  ): MetadataPublisher {
+    const { runtime, logger, shared, socketServer } = this;
+    const { nodeId } = shared.identity;
+    dynamicConfig.subscribe(config => {
+      socketServer.setConnectionLimits(listenerLimits(runtime, config));
+      connections.setLimits(connectionRateLimits(config));
+    });
+    // A broker in this process says what has changed.
+    const quiet = dynamicConfig.staticConfig.processRoles.has('broker') ? silentLogger : logger;
+    return {
+      name: 'controller-config',
+      onMetadataUpdate: ({ configs }, image) => {
+        if (configs !== undefined) applyDynamicConfig(quiet, dynamicConfig, nodeId, image);
+      },
+    };
   }
 
   /** The publisher that answers requests when metadata is published: others of the node are told before it. */

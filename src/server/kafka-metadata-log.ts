@@ -107,7 +107,7 @@ export class KafkaMetadataLog implements ReplicatedLog {
       indexMemory: new IndexMemory(INDEX_MEMORY_BYTES),
       tailCache: new TailCache(TAIL_CACHE_BYTES, TAIL_CACHE_BYTES),
       writer: new LogWriter(runtime.timers, 'synchronous'),
-      producerIdExpirationMs: Number.MAX_SAFE_INTEGER,
+      producerIdExpirationMs: () => Number.MAX_SAFE_INTEGER,
       verifyChecksumsOnRead: true,
     };
     const loaded = loadLog(environment, {

@@ -27,7 +27,7 @@ export interface KafkaRaftServerOptions {
  * start   directories locked and checked ─ metadata log opened ─ controller listener bound ─ quorum joined ┐
  *           ┌──────────────────────────────────────────────────────────────────────────────────────────────┘
  *           ├ controller: metadata read ─ registered
- *           └ broker: logs loaded ─ listeners bound ─ registered ─ let in ─ requests served
+ *           └ broker: metadata read ─ logs loaded ─ listeners bound ─ registered ─ let in ─ requests served
  * stop    broker: let go by the controller ─ listeners and coordinators closed
  *           ─ leadership of the quorum handed over ─ controller listener closed ─ logs closed, locks released
  * ```

@@ -53,6 +53,11 @@ export class SocketServer {
     this.rates = rates ?? unlimitedRates(runtime, this.limitedLogger);
   }
 
+  /** Other limits from now on, for connections that come. */
+  setConnectionLimits(limits: ConnectionLimitOptions): void {
+    this.limits.limits = limits;
+  }
+
   /** Open connections. */
   get connectionCount(): number {
     return this.limits.count;

@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ConfigOperation } from '../../src/controller/configuration-control-manager.ts';
+import {
+  ConfigOperation,
+  ConfigurationControlManager,
+} from '../../src/controller/configuration-control-manager.ts';
 import { errorName } from '../../src/protocol/errors.ts';
 import { ControllerHarness } from './support/controller-harness.ts';
 
@@ -186,7 +189,7 @@ describe('ConfigurationControlManager', () => {
     await alter(GROUP, '__proto__', [['consumer.session.timeout.ms', SET, '46000']]);
     expect(values(CLIENT_METRICS, 'm')).toEqual({ 'interval.ms': '1000', metrics: '*' });
     expect(values(GROUP, '__proto__')).toEqual({ 'consumer.session.timeout.ms': '46000' });
-    const config = harness.controller.brokerConfig();
+    const config = new ConfigurationControlManager(harness.config).brokerConfig(harness.loader.image());
     expect(config.effectiveNumber('log.retention.ms')).toBe(2000);
     expect(config.int('message.max.bytes')).toBe(2000000);
   });

@@ -182,7 +182,7 @@ describe('a disk that is filled to the end', () => {
 describe('log.dirs.min.free.bytes', () => {
   it('refuses before the disk is full, with the reserve untouched, and takes records again by itself', async () => {
     const runtime = new ManualRuntime();
-    const opened = await openLog({}, runtime, { minFreeBytes: 2 * MIB });
+    const opened = await openLog({}, runtime, { minFreeBytes: () => 2 * MIB });
     const { log } = opened;
     runtime.disk.capacityBytes = runtime.disk.usedBytes + 2 * MIB + 5_000;
     await runtime.pass(1_000);

@@ -8,6 +8,7 @@ const MIB = 1024 * 1024;
 function spaceOf(reserveBytes: number, usableBytes: number) {
   const logger = new MemoryLogger();
   const disk = { usableBytes, looks: 0 };
+  let reserve = reserveBytes;
   const space = new LogDirSpace(
     {
       spaceSync: () => {
@@ -17,10 +18,18 @@ function spaceOf(reserveBytes: number, usableBytes: number) {
     } as unknown as Disk,
     logger,
     '/data',
-    reserveBytes,
+    () => reserve,
   );
   space.check();
-  return { space, disk, lines: () => logger.entries.map(({ level, message }) => `${level}: ${message}`) };
+  const setReserve = (bytes: number): void => {
+    reserve = bytes;
+  };
+  return {
+    space,
+    disk,
+    setReserve,
+    lines: () => logger.entries.map(({ level, message }) => `${level}: ${message}`),
+  };
 }
 
 describe('the space of a log directory', () => {
@@ -78,6 +87,19 @@ describe('the space of a log directory', () => {
     space.check();
     expect(space.state).toBe('ample');
     expect(lines().length).toBe(3);
+  });
+
+  it('keeps to another reserve from then on, and to none', () => {
+    const { space, disk, setReserve } = spaceOf(100 * MIB, 500 * MIB);
+    setReserve(600 * MIB);
+    space.check();
+    expect(space.state).toBe('low');
+    setReserve(0);
+    space.check();
+    expect(space.state).toBe('ample');
+    const { looks } = disk;
+    space.onWritten(1_000_000_000);
+    expect(disk.looks).toBe(looks);
   });
 
   it('refuses nothing beforehand without a reserve, and comes back from a full disk all the same', () => {

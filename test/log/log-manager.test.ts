@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryLogger } from '../../src/base/logger.ts';
+import { MemoryLogger, silentLogger } from '../../src/base/logger.ts';
+import { LogManager } from '../../src/log/log-manager.ts';
 import { Errors } from '../../src/protocol/errors.ts';
 import { LockedError } from '../../src/runtime/runtime.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
@@ -55,6 +56,43 @@ describe('LogManager', () => {
     expect(reopened.activeProducers.get(1)?.lastSequence).toBe(4);
     expect(again.getLog({ topic: 'empty', partition: 3 })?.topicId).toBe(OTHER_ID);
     expect(runtime.disk.paths()).not.toContain('/data/.kafka_cleanshutdown');
+  });
+
+  it('leaves the marker of a clean stop to the next start if it stops before it has loaded its logs', async () => {
+    const runtime = new ManualRuntime();
+    await closeManager({ runtime, manager: await openManager(runtime) });
+    const options = { logDirs: ['/data'], defaultConfig: LOG_CONFIG };
+    const waiting = new LogManager(runtime, silentLogger, options);
+    waiting.lockDirectories();
+    expect(waiting.previousBrokerEpoch).toBe(7);
+    await waiting.shutdown(8);
+    expect(runtime.disk.contentOf('/data/.kafka_cleanshutdown').toString()).toBe(
+      '{"version":0,"brokerEpoch":7}',
+    );
+    const next = await openManager(runtime);
+    expect(next.previousBrokerEpoch).toBe(7);
+    expect(runtime.disk.paths()).not.toContain('/data/.kafka_cleanshutdown');
+  });
+
+  it('loads each log with the configuration of its topic, and gives all of them another one at once', async () => {
+    const runtime = new ManualRuntime();
+    const manager = await openManager(runtime);
+    manager.getOrCreateLog(TP);
+    manager.getOrCreateLog({ topic: 'other', partition: 1 });
+    await closeManager({ runtime, manager });
+    const configOf = (topic: string) => ({ ...LOG_CONFIG, retentionMs: topic.length });
+    const again = await openManager(runtime, LOG_CONFIG, { configOf });
+    const retention = () =>
+      [...again.allLogs].map(({ config, topicPartition }) => [topicPartition.topic, config.retentionMs]);
+    expect(retention()).toEqual([
+      ['orders', 6],
+      ['other', 5],
+    ]);
+    again.updateAllConfigs(topic => ({ ...LOG_CONFIG, retentionMs: topic === 'other' ? 1 : 2 }));
+    expect(retention()).toEqual([
+      ['orders', 2],
+      ['other', 1],
+    ]);
   });
 
   it('opens 300 partitions with few handles and few operations each', async () => {

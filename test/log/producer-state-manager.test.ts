@@ -10,7 +10,7 @@ import { batchOf, markerOf } from './log-fixture.ts';
 
 function managerOn(disk: MemoryDisk, snapshots: number[] = []): ProducerStateManager {
   disk.makeDirectorySync('/p');
-  return new ProducerStateManager(disk, silentLogger, '/p', snapshots, 86_400_000);
+  return new ProducerStateManager(disk, silentLogger, '/p', snapshots, () => 86_400_000);
 }
 
 const refusal = (code: number) => expect.objectContaining({ code });

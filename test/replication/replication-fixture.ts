@@ -127,7 +127,7 @@ export class TestBroker {
       logDirs: cluster.logDirs,
       directoryIds: new Map(cluster.logDirs.map((dir, index) => [dir, directoryIdOf(index)])),
       defaultConfig: cluster.logConfig,
-      minFreeBytes: cluster.minFreeBytes,
+      minFreeBytes: () => cluster.minFreeBytes,
       onLogDirFailure: dir => this.replicaManager.onLogDirFailure(dir),
     });
     await this.logManager.startup();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryLogger } from '../../src/base/logger.ts';
 import { Errors } from '../../src/protocol/errors.ts';
+import { brokerConfig } from '../support/broker-config.ts';
 import { batch, TestCluster, TOPIC, TOPIC_ID } from './replication-fixture.ts';
 
 const THREE = { replicas: [1, 2, 3] };
@@ -546,6 +547,33 @@ describe('throttled replicas', () => {
     expect(logEndOffset).toBeGreaterThan(4);
     expect(logEndOffset).toBeLessThan(16);
     await cluster.run(8_000);
+    cluster.expectSameLogs(1, 2);
+  });
+});
+
+describe('the number of fetchers', () => {
+  it('changes while partitions are followed, and nothing is lost or fetched twice', async () => {
+    const cluster = new TestCluster([1, 2]);
+    await cluster.start(...Array.from({ length: 8 }, () => ({ replicas: [1, 2] })));
+    const { fetchers } = cluster.broker(2).replicaManager;
+    const withFetchers = async (count: number): Promise<void> => {
+      cluster.config = brokerConfig(`num.replica.fetchers=${count}`);
+      cluster.broker(2).replicaManager.onConfigChanged();
+      for (let index = 0; index < 8; index++) {
+        cluster.broker(1).append(batch(), 1, index);
+        await cluster.clock.settle();
+      }
+      await cluster.run(1_000);
+      expect(fetchers.size).toBe(count);
+    };
+    await withFetchers(1);
+    await withFetchers(3);
+    await withFetchers(2);
+    await withFetchers(1);
+    for (let index = 0; index < 8; index++) {
+      const [leader, follower] = [1, 2].map(id => cluster.broker(id).partition(index).log!.logEndOffset);
+      expect([leader, follower]).toEqual([4, 4]);
+    }
     cluster.expectSameLogs(1, 2);
   });
 });

@@ -3,7 +3,8 @@ import { ConfigResourceType } from '../../src/metadata/config-resource.ts';
 import { MetadataDelta } from '../../src/metadata/metadata-delta.ts';
 import { MetadataImage } from '../../src/metadata/metadata-image.ts';
 import { type MetadataRecord, metadataRecord } from '../../src/metadata/metadata-record.ts';
-import type { KafkaConfig } from '../../src/config/kafka-config.ts';
+import { DynamicBrokerConfig } from '../../src/config/dynamic-broker-config.ts';
+import { silentLogger } from '../../src/base/logger.ts';
 import {
   type BrokerMetadataTargets,
   BrokerMetadataPublisher,
@@ -25,7 +26,7 @@ const OFFSETS_ID = 'b2Zmc2V0c29mZnNldHNvZg';
 
 let host: TestBroker;
 let calls: string[];
-let config: KafkaConfig | undefined;
+let config: DynamicBrokerConfig;
 let publisher: BrokerMetadataPublisher;
 let image: MetadataImage;
 let logs: { topicPartition: { topic: string; partition: number }; topicId: string; isFuture: boolean }[];
@@ -45,9 +46,9 @@ beforeEach(async () => {
   host = await TestBroker.start();
   calls = [];
   logs = [];
-  config = undefined;
+  config = new DynamicBrokerConfig(host.config);
   image = MetadataImage.EMPTY;
-  publisher = new BrokerMetadataPublisher(host.config, {
+  publisher = new BrokerMetadataPublisher(silentLogger, config, {
     nodeId: 1,
     logManager: {
       get allLogs() {
@@ -62,6 +63,8 @@ beforeEach(async () => {
         calls.push(`duplicates ${topicIdOf('orders')}`),
       updateTopicConfig: (name: string, { retentionMs }: { retentionMs: number }) =>
         calls.push(`config ${name} ${retentionMs}`),
+      updateAllConfigs: (configOf: (topic: string) => { retentionMs: number }) =>
+        calls.push(`config of all: orders ${configOf('orders').retentionMs}`),
       asyncDelete: (
         { topic, partition }: { topic: string; partition: number },
         { stray, isFuture }: { stray: boolean; isFuture: boolean },
@@ -76,9 +79,6 @@ beforeEach(async () => {
       onElection: (id: number, epoch: number) => calls.push(`elected ${id} ${epoch}`),
       onResignation: (id: number, epoch?: number) => calls.push(`resigned ${id} ${epoch}`),
       onTopicsDeleted: (topics: { name: string }[]) => calls.push(`gone ${topics.map(each => each.name)}`),
-    },
-    setConfig: (changed: KafkaConfig) => {
-      config = changed;
     },
   } as unknown as BrokerMetadataTargets);
 });
@@ -100,7 +100,7 @@ describe('BrokerMetadataPublisher', () => {
     );
     expect(calls).toEqual([
       `duplicates ${ORDERS_ID}`,
-      'config orders 7',
+      'config of all: orders 7',
       'apply orders,__consumer_offsets / ',
       'resigned 0 5',
       'elected 0 5',
@@ -155,12 +155,12 @@ describe('BrokerMetadataPublisher', () => {
     publish(topic('orders', ORDERS_ID), partition(ORDERS_ID, 0));
     calls.length = 0;
     publish(configRecord(ConfigResourceType.BROKER, '', 'log.retention.ms', '99'));
-    expect(config?.long('log.retention.ms')).toBe(99);
-    expect(calls).toEqual(['config orders 99']);
+    expect(config.current.long('log.retention.ms')).toBe(99);
+    expect(calls).toEqual(['config of all: orders 99']);
     publish(configRecord(ConfigResourceType.BROKER, '1', 'log.retention.ms', '100'));
-    expect(config?.long('log.retention.ms')).toBe(100);
+    expect(config.current.long('log.retention.ms')).toBe(100);
     publish(configRecord(ConfigResourceType.BROKER, '2', 'log.retention.ms', '101'));
-    expect(config?.long('log.retention.ms')).toBe(100);
+    expect(config.current.long('log.retention.ms')).toBe(100);
   });
 
   test('logs that the metadata does not put here are set aside once, at the start', () => {

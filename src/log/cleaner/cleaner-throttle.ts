@@ -1,5 +1,7 @@
 import type { Clock, Timers } from '../../runtime/runtime.ts';
 
+const SLEEP_MAX_MS = 0x7fff_ffff;
+
 /** Waits that can all be ended at once. */
 export class Sleepers {
   private readonly timers: Timers;
@@ -40,10 +42,16 @@ export class CleanerThrottle {
     this.bytesPerSecond = bytesPerSecond;
   }
 
+  /** What was noted counted at another rate. */
+  forget(): void {
+    this.dueMs = 0;
+  }
+
   /** Notes `bytes` that took from `startMs` until now, and waits for as long as they came too early. */
   async pass(bytes: number, startMs: number): Promise<void> {
     const nowMs = this.clock.monotonicMs();
     this.dueMs = Math.max(this.dueMs, startMs) + (bytes / this.bytesPerSecond()) * 1000;
-    if (this.dueMs > nowMs) await this.sleepers.sleep(this.dueMs - nowMs);
+    // A rate of 0 holds back until there is another.
+    if (this.dueMs > nowMs) await this.sleepers.sleep(Math.min(this.dueMs - nowMs, SLEEP_MAX_MS));
   }
 }

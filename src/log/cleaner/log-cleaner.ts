@@ -68,6 +68,13 @@ export class LogCleaner {
     this.driving ??= this.drive();
   }
 
+  /** Another rate or number of threads takes effect at once. What runs keeps its memory until it is done. */
+  onConfigChanged(): void {
+    this.throttle.forget();
+    this.idle.wakeAll();
+    this.throttled.wakeAll();
+  }
+
   /** Ends what runs, after the present step of each: then nothing writes to a log directory any more. */
   async shutdown(): Promise<void> {
     this.stopped = true;

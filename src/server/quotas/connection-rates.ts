@@ -40,7 +40,7 @@ export class ConnectionRates {
   private readonly clock: Clock;
   private readonly logger: LimitedLogger;
   private readonly window: RateWindow;
-  private readonly limits: ConnectionRateLimits;
+  private limits: ConnectionRateLimits;
   private readonly nodeRate: SampledRate;
   private readonly listenerRates = new Map<string, SampledRate>();
   /** Of addresses in the one way in which they are written. */
@@ -54,6 +54,11 @@ export class ConnectionRates {
     this.window = window;
     this.limits = limits;
     this.nodeRate = new SampledRate(window);
+  }
+
+  /** Other limits from now on. What waits is let in, or waits on, by these. */
+  setLimits(limits: ConnectionRateLimits): void {
+    this.limits = limits;
   }
 
   /** Whether any limit is set. */

@@ -40,6 +40,7 @@ export class ControllerHarness {
   readonly quorum: FakeQuorum;
   readonly loader: MetadataLoader;
   readonly controller: QuorumController;
+  readonly config: KafkaConfig;
   private readonly directories = new Map<number, Uuid>();
 
   constructor(
@@ -53,8 +54,9 @@ export class ControllerHarness {
   ) {
     this.quorum = options.quorum ?? new FakeQuorum();
     this.loader = new MetadataLoader(silentLogger, this.quorum);
+    this.config = testConfig(options.config);
     this.controller = new QuorumController(this.clock, silentLogger, this.quorum, this.loader, {
-      config: testConfig(options.config),
+      config: this.config,
       clusterId: CLUSTER_ID,
       bootstrapRecords: options.bootstrap ?? defaultBootstrapRecords(METADATA_VERSION_LATEST),
       policies: options.policies?.(this.clock),

@@ -6,6 +6,7 @@ import { ManualRuntime, NOW_MS } from '../../support/manual-runtime.ts';
 import { bytesOf, closeManager, DIRECTORY, LOG_DIR, markerOf, type OpenedLog, TP } from '../log-fixture.ts';
 import {
   appendKeyed,
+  CLEANER_CONFIG,
   keyedBatch,
   type KeyValue,
   lastOf,
@@ -304,6 +305,35 @@ describe('LogCleaner', () => {
     // 200 KB are read twice.
     expect(runtime.nowMs - startMs).toBeGreaterThan(20_000);
     expect(runtime.nowMs - startMs).toBeLessThan(80_000);
+  });
+
+  it('goes on at another rate as soon as there is one, from none at all too', async () => {
+    const cleaner = { ...CLEANER_CONFIG, maxBytesPerSecond: 0 };
+    const opened = await openCompacted({ segmentBytes: 50_000 }, new ManualRuntime(), {}, silentLogger, {
+      cleanerConfig: () => cleaner,
+    });
+    const { runtime, log, manager } = opened;
+    fill(opened, 600, 2);
+    for (let i = 0; i < 60; i++) await runtime.pass(1000);
+    expect(log.cleanerCheckpoint).toBe(0);
+    cleaner.maxBytesPerSecond = Number.MAX_VALUE;
+    manager.onConfigChanged();
+    for (let i = 0; i < 4; i++) await runtime.pass(100);
+    expect(log.cleanerCheckpoint).toBeGreaterThan(0);
+  });
+
+  it('begins at once when it gets threads, and need not wait for its next look', async () => {
+    const cleaner = { ...CLEANER_CONFIG, threads: 0, backoffMs: 3_600_000 };
+    const opened = await openCompacted({}, new ManualRuntime(), {}, silentLogger, {
+      cleanerConfig: () => cleaner,
+    });
+    fill(opened, 40, 8);
+    await opened.runtime.pass(1000);
+    expect(opened.log.cleanerCheckpoint).toBeUndefined();
+    cleaner.threads = 1;
+    opened.manager.onConfigChanged();
+    for (let i = 0; i < 4; i++) await opened.runtime.pass(100);
+    expect(opened.log.cleanerCheckpoint).toBeGreaterThan(0);
   });
 
   it('leaves a log with a damaged segment as it is, says so once, and goes on with others', async () => {

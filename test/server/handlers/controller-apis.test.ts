@@ -39,6 +39,7 @@ import { incrementalAlterConfigs } from '../../../src/server/handlers/44-increme
 import { listConfigResources } from '../../../src/server/handlers/74-list-config-resources.ts';
 import { NO_RATE_LIMITS } from '../../../src/server/quotas/connection-rates.ts';
 import { QuotaManagers } from '../../../src/server/quotas/quota-managers.ts';
+import { DynamicBrokerConfig } from '../../../src/config/dynamic-broker-config.ts';
 import { silentLogger } from '../../../src/base/logger.ts';
 import { ControllerHarness } from '../../controller/support/controller-harness.ts';
 import { ask } from './handler-harness.ts';
@@ -55,13 +56,16 @@ const versions = (last: number): number[] => Array.from({ length: last + 1 }, (_
 
 function servicesOf(harness: ControllerHarness): Partial<ControllerServices & BrokerServices> {
   const { controller, loader } = harness;
+  const dynamicConfig = new DynamicBrokerConfig(harness.config);
   return {
     nodeId: 1,
     controller,
-    quotas: new QuotaManagers(harness.clock.clock, silentLogger, controller.brokerConfig(), NO_RATE_LIMITS),
+    quotas: new QuotaManagers(harness.clock.clock, silentLogger, harness.config, NO_RATE_LIMITS),
     metadata: () => loader.image(),
     get config() {
-      return controller.brokerConfig();
+      const { configs } = loader.image();
+      dynamicConfig.update(configs.defaultBroker(), configs.broker(1));
+      return dynamicConfig.current;
     },
   };
 }
