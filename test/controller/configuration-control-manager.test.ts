@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { LimitedLogger, silentLogger } from '../../src/base/logger.ts';
 import {
   ConfigOperation,
   ConfigurationControlManager,
 } from '../../src/controller/configuration-control-manager.ts';
+import { PolicyChecks } from '../../src/controller/policies.ts';
 import { errorName } from '../../src/protocol/errors.ts';
 import { ControllerHarness } from './support/controller-harness.ts';
 
@@ -189,7 +191,9 @@ describe('ConfigurationControlManager', () => {
     await alter(GROUP, '__proto__', [['consumer.session.timeout.ms', SET, '46000']]);
     expect(values(CLIENT_METRICS, 'm')).toEqual({ 'interval.ms': '1000', metrics: '*' });
     expect(values(GROUP, '__proto__')).toEqual({ 'consumer.session.timeout.ms': '46000' });
-    const config = new ConfigurationControlManager(harness.config).brokerConfig(harness.loader.image());
+    const policies = new PolicyChecks(harness.clock, new LimitedLogger(silentLogger, () => 0, 0), undefined);
+    const manager = new ConfigurationControlManager(harness.config, policies);
+    const config = manager.brokerConfig(harness.loader.image());
     expect(config.effectiveNumber('log.retention.ms')).toBe(2000);
     expect(config.int('message.max.bytes')).toBe(2000000);
   });
