@@ -1,6 +1,6 @@
-import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
+  produceBatches,
   SPARE_CONTROLLER,
   sortedJson,
   sortedLines,
@@ -121,22 +121,7 @@ const eachNode = (id: number, act: (node: ClusterNode) => Promise<unknown>): Pro
 
 /** The same bytes on both sides. */
 async function produce(topic: string, partition: number, batches: number, size: number): Promise<void> {
-  await Promise.all(
-    sides.map(async ({ cluster }) => {
-      const kafka = new Kafka({ brokers: cluster.bootstrap.split(','), logLevel: logLevel.NOTHING });
-      const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
-      await producer.connect();
-      for (let batch = 0; batch < batches; batch++) {
-        const messages = Array.from({ length: 10 }, (_, at) => ({
-          partition,
-          timestamp: `${1_700_000_000_000 + at}`,
-          value: `${batch}-${at}-${'x'.repeat(size)}`,
-        }));
-        await producer.send({ topic, acks: -1, messages });
-      }
-      await producer.disconnect();
-    }),
-  );
+  await Promise.all(sides.map(({ cluster }) => produceBatches(cluster, topic, partition, batches, size)));
 }
 
 const plan = (topic: string, ...replicas: (readonly number[])[]): string =>

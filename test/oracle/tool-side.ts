@@ -1,12 +1,16 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { KafkaToolDriver } from '../clients/kafka-tool-driver.ts';
 import { launchOf, type TargetName, temporaryFolder } from '../support/broker-target.ts';
-import { ClusterProcess } from '../support/cluster-process.ts';
+import type { BrokerLaunch } from '../support/broker-process.ts';
+import { type ClusterOptions, ClusterProcess } from '../support/cluster-process.ts';
 import { SAME_MEANINGS } from './tool-words.ts';
 
 /** Brokers 1, 2 and 3; voters 1 and this one, so that brokers 2 and 3 may both be down. */
 export const SPARE_CONTROLLER = 11;
+
+const LOG_DIRS = ['one', 'two'];
 
 type Folder = ReturnType<typeof temporaryFolder>;
 
@@ -24,29 +28,61 @@ export class ToolSide {
     this.folder = folder;
   }
 
-  static async start(name: TargetName): Promise<ToolSide> {
+  static start(name: TargetName): Promise<ToolSide> {
+    return ToolSide.startWith(
+      name,
+      launch => ({
+        nodes: [
+          { id: 1, roles: ['broker', 'controller'], launch },
+          { id: 2, roles: ['broker'], launch },
+          { id: 3, roles: ['broker'], launch },
+          { id: SPARE_CONTROLLER, roles: ['controller'], launch },
+        ],
+        properties: { 'replica.lag.time.max.ms': '5000', 'num.partitions': '2' },
+      }),
+      // Not all at once: the JVMs of one cluster alone take a small machine for many seconds.
+      [
+        [1, SPARE_CONTROLLER],
+        [2, 3],
+      ],
+    );
+  }
+
+  /** One node with two log directories, {@link ToolSide.logDirs}. */
+  static startOne(name: TargetName): Promise<ToolSide> {
+    return ToolSide.startWith(
+      name,
+      (launch, folder) => {
+        const logDirs = LOG_DIRS.map(directory => join(folder, directory));
+        for (const directory of logDirs) mkdirSync(directory);
+        const properties = {
+          'log.dirs': logDirs.join(','),
+          'metadata.log.dir': join(folder, 'metadata'),
+          'default.replication.factor': '1',
+          'min.insync.replicas': '1',
+        };
+        return { nodes: [{ id: 1, roles: ['broker', 'controller'], launch }], properties };
+      },
+      [[1]],
+    );
+  }
+
+  private static async startWith(
+    name: TargetName,
+    shape: (launch: BrokerLaunch, folder: string) => Pick<ClusterOptions, 'nodes' | 'properties'>,
+    order: readonly (readonly number[])[],
+  ): Promise<ToolSide> {
     const folder = temporaryFolder('cluster-tools');
-    const launch = await launchOf(name);
+    const { nodes, properties } = shape(await launchOf(name), folder.path);
     const cluster = await ClusterProcess.create({
       workDirectory: folder.path,
       quorum: 'dynamic',
-      nodes: [
-        { id: 1, roles: ['broker', 'controller'], launch },
-        { id: 2, roles: ['broker'], launch },
-        { id: 3, roles: ['broker'], launch },
-        { id: SPARE_CONTROLLER, roles: ['controller'], launch },
-      ],
+      nodes,
       // Records get old timestamps, the same on both sides; retention must not take them away in the middle of a test.
-      properties: { 'replica.lag.time.max.ms': '5000', 'num.partitions': '2', 'log.retention.ms': '-1' },
+      properties: { ...properties, 'log.retention.ms': '-1' },
     });
     try {
-      // Not all at once: the JVMs of one cluster alone take a small machine for many seconds.
-      for (const ids of [
-        [1, SPARE_CONTROLLER],
-        [2, 3],
-      ]) {
-        await Promise.all(ids.map(id => cluster.node(id).process.start()));
-      }
+      for (const ids of order) await Promise.all(ids.map(id => cluster.node(id).process.start()));
       return new ToolSide(name, cluster, await KafkaToolDriver.start(), folder);
     } catch (error) {
       await cluster.dispose();
@@ -65,6 +101,11 @@ export class ToolSide {
   get controllers(): string {
     const nodes = this.cluster.nodes.filter(({ roles }) => roles.includes('controller'));
     return nodes.map(({ process }) => `127.0.0.1:${process.controllerPort}`).join(',');
+  }
+
+  /** Of {@link ToolSide.startOne}. */
+  get logDirs(): readonly string[] {
+    return LOG_DIRS.map(directory => join(this.folder.path, directory));
   }
 
   /** Writes a file that a tool reads, and returns its path. */
@@ -121,6 +162,28 @@ export class ToolSide {
       .filter(line => line !== '' && !/^at |^\.\.\. \d+ more/.test(line))
       .join('\n');
   }
+}
+
+/** The same bytes for every cluster that is given them: batches of ten records. */
+export async function produceBatches(
+  { bootstrap }: ClusterProcess,
+  topic: string,
+  partition: number,
+  batches: number,
+  size: number,
+): Promise<void> {
+  const kafka = new Kafka({ brokers: bootstrap.split(','), logLevel: logLevel.NOTHING });
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  for (let batch = 0; batch < batches; batch++) {
+    const messages = Array.from({ length: 10 }, (_, at) => ({
+      partition,
+      timestamp: `${1_700_000_000_000 + at}`,
+      value: `${batch}-${at}-${'x'.repeat(size)}`,
+    }));
+    await producer.send({ topic, acks: -1, messages });
+  }
+  await producer.disconnect();
 }
 
 /** The lines in order, for what a tool takes from a hash table. */

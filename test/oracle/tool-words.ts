@@ -101,9 +101,15 @@ export const SAME_MEANINGS: readonly SameMeaning[] = [
   ),
   meaning(
     'no more partitions',
-    /(?:Topic already has|The topic \S+ currently has) (\d+) partition\(s\)(?:; \d+ would not be an increase)?\./g,
-    /topic '\S+' has (\d+) partition\(s\) already, \d+ would not be more/g,
+    /(?:Topic already has|The topic \S+ currently has) (\d+) partition\(s\)(?:; -?\d+ would not be an increase)?\./g,
+    /topic '\S+' has (\d+) partition\(s\) already, -?\d+ would not be more/g,
     1,
+  ),
+  meaning(
+    'new and assigned',
+    /Attempted to add (\d+) additional partition\(s\), but only (\d+) assignment\(s\) were specified\./g,
+    /(\d+) partition\(s\) are new, but (\d+) assignment\(s\) are given/g,
+    2,
   ),
   meaning(
     'not registered',
