@@ -191,7 +191,11 @@ describe('ConfigurationControlManager', () => {
     await alter(GROUP, '__proto__', [['consumer.session.timeout.ms', SET, '46000']]);
     expect(values(CLIENT_METRICS, 'm')).toEqual({ 'interval.ms': '1000', metrics: '*' });
     expect(values(GROUP, '__proto__')).toEqual({ 'consumer.session.timeout.ms': '46000' });
-    const policies = new PolicyChecks(harness.clock, new LimitedLogger(silentLogger, () => 0, 0), undefined);
+    const policies = new PolicyChecks(
+      harness.clock.clock,
+      new LimitedLogger(silentLogger, () => 0, 0),
+      undefined,
+    );
     const manager = new ConfigurationControlManager(harness.config, policies);
     const config = manager.brokerConfig(harness.loader.image());
     expect(config.effectiveNumber('log.retention.ms')).toBe(2000);
