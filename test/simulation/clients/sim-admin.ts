@@ -30,9 +30,9 @@ import {
   AlterPartitionReassignmentsResponse,
 } from '../../../src/protocol/messages/45-alter-partition-reassignments.ts';
 import type { AdminCall, History } from '../checkers/history.ts';
-import type { SimClient } from '../simulation-types.ts';
 import { type ClusterClient, type KnownPartition, NO_BROKER } from './cluster-client.ts';
 import { Unanswered } from './protocol-connection.ts';
+import { SimWorker, type WorkerSettings } from './sim-worker.ts';
 
 export interface TopicPlan {
   readonly topic: string;
@@ -40,7 +40,7 @@ export interface TopicPlan {
   readonly configs: readonly { readonly name: string; readonly value: string }[];
 }
 
-export interface AdminSettings {
+export interface AdminSettings extends WorkerSettings {
   /** Topics that clients read and write: made at the start, never deleted. */
   readonly dataTopics: readonly TopicPlan[];
   /** Made at the start too. */
@@ -48,7 +48,6 @@ export interface AdminSettings {
   /** Names that are created and deleted over and over. */
   readonly shortLived: readonly string[];
   readonly replicationFactor: number;
-  readonly thinkMs: number;
   /** Moves replicas of data topics between brokers. */
   readonly reassigns: boolean;
   readonly elects: boolean;
@@ -98,46 +97,18 @@ const NOT_DONE: ReadonlySet<number> = new Set([
 ]);
 
 /** An operator in a hurry: one call after another, each through whichever broker answers. */
-export class SimAdmin implements SimClient {
-  readonly name: string;
-  private readonly cluster: ClusterClient;
-  private readonly settings: AdminSettings;
-  private readonly history: History;
+export class SimAdmin extends SimWorker<AdminSettings> {
   private readonly maker: boolean;
-  private running: Promise<void> = Promise.resolve();
-  private stopping = false;
   private nextValue = 1;
 
   /** `maker`: makes the data topics before anything else. */
   constructor(cluster: ClusterClient, settings: AdminSettings, history: History, maker: boolean) {
-    this.name = cluster.name;
-    this.cluster = cluster;
-    this.settings = settings;
-    this.history = history;
+    super(cluster, settings, history);
     this.maker = maker;
   }
 
-  start(): void {
-    this.running = this.run();
-  }
-
-  /** Resolves when the call on the way is answered. */
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await this.running;
-    this.cluster.close();
-  }
-
-  private async run(): Promise<void> {
-    const { cluster, settings } = this;
-    const { random } = cluster;
+  protected override async prepare(): Promise<void> {
     if (this.maker) await this.makeDataTopics();
-    while (!this.stopping) {
-      await cluster.sleep(settings.thinkMs * 2 * random.next());
-      if (this.stopping) return;
-      await cluster.freshMetadata();
-      await this.act();
-    }
   }
 
   private async makeDataTopics(): Promise<void> {
@@ -151,7 +122,7 @@ export class SimAdmin implements SimClient {
     }
   }
 
-  private async act(): Promise<void> {
+  protected override async work(): Promise<void> {
     const { settings } = this;
     const { random } = this.cluster;
     const topic = random.pick(settings.shortLived);

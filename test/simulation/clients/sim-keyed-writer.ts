@@ -2,18 +2,16 @@ import { ProduceRequest, ProduceResponse } from '../../../src/protocol/messages/
 import { Errors } from '../../../src/protocol/errors.ts';
 import { CompressionType } from '../../../src/compression/compression-type.ts';
 import { RecordBatchBuilder } from '../../../src/record/record-batch-builder.ts';
-import type { History, KeyedRecord } from '../checkers/history.ts';
+import type { KeyedRecord } from '../checkers/history.ts';
 import { COMPACTED_TOPIC } from '../checkers/compaction.ts';
 import type { SimRandom } from '../sim-random.ts';
-import type { SimClient } from '../simulation-types.ts';
-import type { ClusterClient } from './cluster-client.ts';
 import type { TopicPlan } from './sim-admin.ts';
+import { SimWorker, type WorkerSettings } from './sim-worker.ts';
 
-export interface KeyedWriterSettings {
+export interface KeyedWriterSettings extends WorkerSettings {
   readonly plan: TopicPlan;
   readonly keys: number;
   readonly tombstones: number;
-  readonly thinkMs: number;
   readonly valueBytes: number;
   readonly maxBatches: number;
 }
@@ -52,39 +50,12 @@ export function drawKeyedWriter(
 }
 
 /** Writes keyed records, one batch at a time, and never one of them twice: what is not answered may come any time. */
-export class SimKeyedWriter implements SimClient {
-  readonly name: string;
-  private readonly cluster: ClusterClient;
-  private readonly settings: KeyedWriterSettings;
-  private readonly history: History;
-  private running: Promise<void> = Promise.resolve();
-  private stopping = false;
+export class SimKeyedWriter extends SimWorker<KeyedWriterSettings> {
   private written = 0;
+  private batches = 0;
 
-  constructor(cluster: ClusterClient, settings: KeyedWriterSettings, history: History) {
-    this.name = cluster.name;
-    this.cluster = cluster;
-    this.settings = settings;
-    this.history = history;
-  }
-
-  start(): void {
-    this.running = this.run();
-  }
-
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await this.running;
-    this.cluster.close();
-  }
-
-  private async run(): Promise<void> {
-    const { cluster, settings } = this;
-    for (let batches = 0; !this.stopping && batches < settings.maxBatches; batches++) {
-      await cluster.sleep(settings.thinkMs * 2 * cluster.random.next());
-      await cluster.freshMetadata();
-      if (!this.stopping) await this.write();
-    }
+  protected override get isDone(): boolean {
+    return this.batches >= this.settings.maxBatches;
   }
 
   private draw(): KeyedRecord[] {
@@ -97,8 +68,9 @@ export class SimKeyedWriter implements SimClient {
     });
   }
 
-  private async write(): Promise<void> {
+  protected override async work(): Promise<void> {
     const { cluster, settings, history } = this;
+    this.batches++;
     const { random } = cluster;
     const partitions = cluster.partitionsOf(settings.plan.topic);
     if (partitions.length === 0) return;

@@ -9,15 +9,13 @@ import {
   AlterReplicaLogDirsRequest,
   AlterReplicaLogDirsResponse,
 } from '../../../src/protocol/messages/34-alter-replica-log-dirs.ts';
-import type { History } from '../checkers/history.ts';
 import type { SimRandom } from '../sim-random.ts';
-import type { SimClient } from '../simulation-types.ts';
-import type { ClusterClient, KnownPartition } from './cluster-client.ts';
+import type { KnownPartition } from './cluster-client.ts';
 import { Unanswered } from './protocol-connection.ts';
+import { SimWorker, type WorkerSettings } from './sim-worker.ts';
 
-export interface LogAdminSettings {
+export interface LogAdminSettings extends WorkerSettings {
   readonly topics: readonly string[];
-  readonly thinkMs: number;
   readonly timeoutMs: number;
   /** How much of what a partition has a deletion takes at most, 0 to 1; 0: records are never deleted. */
   readonly deletes: number;
@@ -54,49 +52,20 @@ export function drawLogAdmin(
 }
 
 /** Deletes records, and moves replicas between the log directories of their brokers. */
-export class SimLogAdmin implements SimClient {
-  readonly name: string;
-  private readonly cluster: ClusterClient;
-  private readonly settings: LogAdminSettings;
-  private readonly history: History;
-  private running: Promise<void> = Promise.resolve();
-  private stopping = false;
-
-  constructor(cluster: ClusterClient, settings: LogAdminSettings, history: History) {
-    this.name = cluster.name;
-    this.cluster = cluster;
-    this.settings = settings;
-    this.history = history;
-  }
-
-  start(): void {
-    this.running = this.run();
-  }
-
-  /** Resolves when the call on the way is answered. */
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await this.running;
-    this.cluster.close();
-  }
-
-  private async run(): Promise<void> {
+export class SimLogAdmin extends SimWorker<LogAdminSettings> {
+  protected override async work(): Promise<void> {
     const { cluster, settings } = this;
     const { random } = cluster;
-    while (!this.stopping) {
-      await cluster.sleep(settings.thinkMs * 2 * random.next());
-      await cluster.freshMetadata();
-      const partitions = cluster.partitionsOf(random.pick(settings.topics));
-      if (this.stopping || partitions.length === 0) continue;
-      const partition = random.pick(partitions);
-      try {
-        if (settings.logDirs.size === 0 || (settings.deletes > 0 && random.chance(0.5))) {
-          await this.deleteRecords(partition);
-        } else await this.move(partition);
-      } catch (error) {
-        if (!(error instanceof Unanswered)) throw error;
-        cluster.forgetMetadata();
-      }
+    const partitions = cluster.partitionsOf(random.pick(settings.topics));
+    if (partitions.length === 0) return;
+    const partition = random.pick(partitions);
+    try {
+      if (settings.logDirs.size === 0 || (settings.deletes > 0 && random.chance(0.5))) {
+        await this.deleteRecords(partition);
+      } else await this.move(partition);
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      cluster.forgetMetadata();
     }
   }
 
