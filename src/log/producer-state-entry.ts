@@ -32,6 +32,8 @@ export class ProducerStateEntry {
   currentTxnFirstOffset: Offset | undefined;
   /** Oldest first. */
   private retained: BatchMetadata[] = [];
+  /** Those before {@link retained}, as many again: the batches that pushed them out may yet be undone. */
+  private pushedOut: BatchMetadata[] = [];
 
   constructor(
     producerId: ProducerId,
@@ -64,13 +66,19 @@ export class ProducerStateEntry {
   }
 
   addBatch(producerEpoch: number, batch: BatchMetadata): void {
-    if (producerEpoch !== this.producerEpoch) {
-      this.retained = [];
-      this.producerEpoch = producerEpoch;
+    if (producerEpoch !== this.producerEpoch) this.beginEpoch(producerEpoch);
+    if (this.retained.length >= BATCHES_TO_RETAIN) {
+      this.pushedOut.push(this.retained.shift()!);
+      if (this.pushedOut.length > BATCHES_TO_RETAIN) this.pushedOut.shift();
     }
-    if (this.retained.length >= BATCHES_TO_RETAIN) this.retained.shift();
     this.retained.push(batch);
     this.lastTimestamp = batch.timestamp;
+  }
+
+  private beginEpoch(producerEpoch: number): void {
+    this.retained = [];
+    this.pushedOut = [];
+    this.producerEpoch = producerEpoch;
   }
 
   /**
@@ -80,7 +88,7 @@ export class ProducerStateEntry {
   recall(before: ProducerStateEntry, endOffset: Offset): void {
     const [first] = this.retained;
     if (first === undefined || before.producerEpoch !== this.producerEpoch) return;
-    const older = before.retained.filter(
+    const older = [...before.pushedOut, ...before.retained].filter(
       ({ lastOffset }) => lastOffset < endOffset && lastOffset < first.lastOffset,
     );
     this.retained = [...older, ...this.retained].slice(-BATCHES_TO_RETAIN);
@@ -88,10 +96,7 @@ export class ProducerStateEntry {
 
   /** A marker ended the transaction. A new epoch starts its sequences anew. */
   endTransaction(producerEpoch: number, coordinatorEpoch: number, timestamp: Timestamp): void {
-    if (producerEpoch !== this.producerEpoch) {
-      this.retained = [];
-      this.producerEpoch = producerEpoch;
-    }
+    if (producerEpoch !== this.producerEpoch) this.beginEpoch(producerEpoch);
     this.coordinatorEpoch = coordinatorEpoch;
     this.lastTimestamp = timestamp;
     this.currentTxnFirstOffset = undefined;

@@ -179,6 +179,34 @@ describe('a disk that is filled to the end', () => {
   });
 });
 
+describe('a producer whose appends found no room', () => {
+  it('may still repeat the five batches before them, which those had pushed out of memory (S7)', async () => {
+    const runtime = new ManualRuntime();
+    const opened = await openLog({}, runtime);
+    const { log } = opened;
+    const append = async (baseSequence: number) => {
+      const producer = { producerId: 9, producerEpoch: 0, baseSequence };
+      const batch = batchOf({ ...producer, text: 'x', timestamp: runtime.clock.wallMs() });
+      const info = log.appendAsLeader(batch, 0);
+      const written = new Promise<Error | undefined>(resolve => info.onWritten(resolve));
+      await runtime.settle();
+      return { info, error: await written };
+    };
+    for (let sequence = 0; sequence < 7; sequence++) await append(sequence);
+    // A snapshot has the last batch only.
+    log.producerState.takeSnapshot();
+    runtime.disk.capacityBytes = runtime.disk.usedBytes;
+    expect((await append(7)).error).toMatchObject({ code: Errors.KAFKA_STORAGE_ERROR });
+    runtime.disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await runtime.pass(1_000);
+    for (let sequence = 2; sequence < 7; sequence++) {
+      expect((await append(sequence)).info).toMatchObject({ duplicate: true, firstOffset: sequence });
+    }
+    expect((await append(7)).error).toBeUndefined();
+    expect(log.logEndOffset).toBe(8);
+  });
+});
+
 describe('log.dirs.min.free.bytes', () => {
   it('refuses before the disk is full, with the reserve untouched, and takes records again by itself', async () => {
     const runtime = new ManualRuntime();
