@@ -53,10 +53,16 @@ export class LogDirectories {
     this.onFailure?.(path, error, this.online.length);
   }
 
-  /** Takes the locks of all, makes those that are missing. Throws `LockedError`; then none is locked (S12). */
-  lock(): void {
+  /**
+   * Takes the locks of all, makes those that are missing. `unreadable` have failed before that. Throws `LockedError`;
+   * then none is locked (S12).
+   */
+  lock(unreadable: ReadonlyMap<string, Error> = new Map()): void {
     try {
       for (const directory of this.all) {
+        const failure = unreadable.get(directory.path);
+        if (failure !== undefined) directory.state.fail(failure);
+        if (directory.state.isOffline) continue;
         try {
           directory.open();
         } catch (error) {

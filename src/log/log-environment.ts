@@ -85,6 +85,7 @@ export class LogDirectoryState {
   }
 }
 
-function isDiskError(error: unknown): error is Error {
+/** Errors of the disk have the name of an errno. */
+export function isDiskError(error: unknown): error is Error {
   return error instanceof Error && typeof (error as { code?: unknown }).code === 'string';
 }

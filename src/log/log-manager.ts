@@ -35,6 +35,8 @@ export interface LogManagerOptions {
   readonly configOf?: (topic: string) => LogConfig;
   /** `directory.id` of each log directory (meta.properties). */
   readonly directoryIds?: ReadonlyMap<string, Uuid>;
+  /** Those of `log.dirs` whose disk was found to fail before this. */
+  readonly unreadable?: ReadonlyMap<string, Error>;
   readonly writeMode?: WriteMode;
   /** Of the log's files at one time. Default 512. */
   readonly maxOpenFiles?: number;
@@ -157,7 +159,7 @@ export class LogManager {
    * it before, where a metadata log in one of them is opened first. Throws `LockedError` (S12).
    */
   lockDirectories(): void {
-    this.directories.lock();
+    this.directories.lock(this.options.unreadable);
   }
 
   /** Loads every log, recovers those that need it, and begins the periodic work. */

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { isUuid, type Uuid, ZERO_UUID } from '../base/uuid.ts';
 import { parsePropertiesFile } from '../config/properties-file.ts';
 import type { Disk } from '../runtime/runtime.ts';
+import { isDiskError } from './log-environment.ts';
 
 export const META_PROPERTIES_FILE = 'meta.properties';
 
@@ -73,11 +74,14 @@ export interface MetaPropertiesEnsemble {
   readonly directoryIds: ReadonlyMap<string, Uuid>;
   /** Directories that exist or could, and are not formatted: new disks of a node that is. */
   readonly unformatted: readonly string[];
+  /** Directories on a disk that fails, with how: they are offline from the start (S8). */
+  readonly unreadable: ReadonlyMap<string, Error>;
 }
 
 /**
  * Reads the directories of a node and checks that they belong to it and together. Throws {@link MetaPropertiesError} if
- * none is formatted, if one is of another cluster or node, or if two have one id.
+ * none is formatted, if one is of another cluster or node, or if two have one id; the error of the disk if none can be
+ * read.
  */
 export function loadMetaProperties(
   disk: Disk,
@@ -86,9 +90,17 @@ export function loadMetaProperties(
 ): MetaPropertiesEnsemble {
   const directoryIds = new Map<string, Uuid>();
   const unformatted: string[] = [];
+  const unreadable = new Map<string, Error>();
   let first: { logDir: string; clusterId: string } | undefined;
   for (const logDir of new Set(logDirs)) {
-    const properties = readMetaProperties(disk, logDir);
+    let properties: MetaProperties | undefined;
+    try {
+      properties = readMetaProperties(disk, logDir);
+    } catch (error) {
+      if (!isDiskError(error)) throw error;
+      unreadable.set(logDir, error);
+      continue;
+    }
     if (properties === undefined) {
       unformatted.push(logDir);
       continue;
@@ -117,8 +129,9 @@ export function loadMetaProperties(
     directoryIds.set(logDir, properties.directoryId);
   }
   if (first === undefined) {
+    for (const error of unreadable.values()) throw error;
     const names = unformatted.join(', ');
     throw new MetaPropertiesError(`${names}: not formatted; run 'bin/kafka-storage.sh format' first`);
   }
-  return { clusterId: first.clusterId, directoryIds, unformatted };
+  return { clusterId: first.clusterId, directoryIds, unformatted, unreadable };
 }

@@ -206,6 +206,7 @@ export class BrokerServer {
       defaultConfig: dynamicConfig.logConfig(new Map()),
       configOf: topic => dynamicConfig.logConfig(this.metadata().configs.topic(topic)),
       directoryIds: this.identity.directoryIds,
+      unreadable: this.identity.unreadable,
       flushSchedulerIntervalMs: config.long('log.flush.scheduler.interval.ms'),
       flushOffsetCheckpointMs: config.int('log.flush.offset.checkpoint.interval.ms'),
       flushStartOffsetCheckpointMs: config.int('log.flush.start.offset.checkpoint.interval.ms'),

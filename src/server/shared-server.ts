@@ -32,6 +32,8 @@ export interface NodeIdentity {
   readonly clusterId: Uuid;
   /** By log directory; that of the metadata log among them. */
   readonly directoryIds: ReadonlyMap<string, Uuid>;
+  /** Log directories whose disk fails at the start. */
+  readonly unreadable: ReadonlyMap<string, Error>;
   /** Tells this process from the node's earlier ones. */
   readonly incarnationId: Uuid;
 }
@@ -189,6 +191,8 @@ export function loadIdentity(runtime: Runtime, logger: Logger, config: KafkaConf
         'was here: mount its disk again, or remove the node from the quorum and format all of its directories',
     );
   }
+  const failure = ensemble.unreadable.get(metadataLogDir);
+  if (failure !== undefined) throw failure;
   const directoryIds = new Map(ensemble.directoryIds);
   for (const logDir of ensemble.unformatted) {
     const directoryId = randomUuid(size => random.bytes(size));
@@ -203,7 +207,9 @@ export function loadIdentity(runtime: Runtime, logger: Logger, config: KafkaConf
     directoryIds.set(logDir, directoryId);
     logger.info('took a new log directory into use', { logDir, directoryId });
   }
-  return { nodeId, clusterId, directoryIds, incarnationId: randomUuid(size => random.bytes(size)) };
+  const { unreadable } = ensemble;
+  const incarnationId = randomUuid(size => random.bytes(size));
+  return { nodeId, clusterId, directoryIds, unreadable, incarnationId };
 }
 
 function openMetadataLog(runtime: Runtime, logger: Logger, config: KafkaConfig): KafkaMetadataLog {

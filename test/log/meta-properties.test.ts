@@ -9,6 +9,7 @@ import {
   writeMetaProperties,
 } from '../../src/log/meta-properties.ts';
 import { NodeDisk } from '../../src/runtime/node/node-disk.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
 
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qk';
 const DIRECTORY_ID = 'uDle0zWhSACrzlBfHwnO0Q';
@@ -86,6 +87,7 @@ describe('the directories of a node', () => {
         [b, OTHER_DIRECTORY_ID],
       ]),
       unformatted: [c],
+      unreadable: new Map(),
     });
   });
 
@@ -100,5 +102,21 @@ describe('the directories of a node', () => {
     expect(() => loadMetaProperties(disk, [a, b], 1)).toThrow('the directory is of the cluster other');
     const c = directory('c', content(1, DIRECTORY_ID));
     expect(() => loadMetaProperties(disk, [a, c], 1)).toThrow(`directory.id is that of ${a}`);
+  });
+
+  test('that cannot be read leave the others, and are fatal only where none is left', () => {
+    const memory = new MemoryDisk();
+    for (const [i, name] of ['/a', '/b'].entries()) {
+      memory.makeDirectorySync(name);
+      const directoryId = [DIRECTORY_ID, OTHER_DIRECTORY_ID][i]!;
+      writeMetaProperties(memory, name, { clusterId: CLUSTER_ID, nodeId: 1, directoryId });
+    }
+    memory.fault = (_operation, path) => (path.startsWith('/a/') ? { code: 'EIO' } : undefined);
+    const ensemble = loadMetaProperties(memory, ['/a', '/b'], 1);
+    expect([...ensemble.unreadable.keys()]).toEqual(['/a']);
+    expect([...ensemble.directoryIds]).toEqual([['/b', OTHER_DIRECTORY_ID]]);
+    expect(ensemble.unformatted).toEqual([]);
+    memory.fault = () => ({ code: 'EIO' });
+    expect(() => loadMetaProperties(memory, ['/a', '/b'], 1)).toThrow('EIO');
   });
 });

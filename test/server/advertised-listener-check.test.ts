@@ -12,7 +12,13 @@ afterEach(async () => {
 
 async function check(port: number, nodeId = 1): Promise<MemoryLogger> {
   const { clusterId } = broker.services;
-  const identity = { nodeId, clusterId, directoryIds: new Map(), incarnationId: clusterId };
+  const identity = {
+    nodeId,
+    clusterId,
+    directoryIds: new Map(),
+    unreadable: new Map(),
+    incarnationId: clusterId,
+  };
   const logger = new MemoryLogger();
   const addresses = [{ listenerName: 'PLAINTEXT', host: '127.0.0.1', port }];
   await checkAdvertisedListeners(new NodeRuntime(), logger, identity, addresses);

@@ -96,6 +96,11 @@ export class TestBroker {
     return this.server.services!;
   }
 
+  /** Resolves when the broker has failed for good and stops, as a process would that ends. */
+  get failed(): Promise<Error> {
+    return this.server.failed;
+  }
+
   async stop(): Promise<void> {
     await this.server.stop();
   }

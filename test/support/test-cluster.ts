@@ -17,6 +17,8 @@ export interface TestClusterOptions {
   readonly roles: readonly ('broker' | 'controller' | 'broker,controller')[];
   /** Keys of `server.properties` for all nodes. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** How many `log.dirs` each broker has, named `1`, `2`, ... in its directory; without it that directory. */
+  readonly logDirs?: number;
   /** Nodes whose storage is formatted with an id of another cluster. */
   readonly strangers?: readonly number[];
   /** Nodes that are configured with the id of another one. */
@@ -98,6 +100,7 @@ export class TestCluster {
   static async create({
     roles,
     properties,
+    logDirs,
     strangers = [],
     sameIds = [],
   }: TestClusterOptions): Promise<TestCluster> {
@@ -121,7 +124,8 @@ export class TestCluster {
           'node.id': String(new Map(sameIds).get(i + 1) ?? i + 1),
           listeners: listeners.join(','),
           'controller.quorum.voters': voters.join(','),
-          'log.dirs': nodeDirectory,
+          'log.dirs': logDirsOf(nodeDirectory, logDirs),
+          'metadata.log.dir': logDirs === undefined ? nodeDirectory : join(nodeDirectory, 'metadata'),
           ...properties,
         }),
         workingDirectory: directory,
@@ -168,6 +172,11 @@ export async function until(what: string, condition: () => boolean, timeoutMs = 
     if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await new Promise(resolve => setTimeout(resolve, 10));
   }
+}
+
+function logDirsOf(directory: string, count: number | undefined): string {
+  if (count === undefined) return directory;
+  return Array.from({ length: count }, (_, i) => join(directory, String(i + 1))).join(',');
 }
 
 function uuid(): string {
