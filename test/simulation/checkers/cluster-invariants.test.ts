@@ -25,7 +25,6 @@ function replica(node: number, more: Partial<ReplicaSnapshot> = {}): ReplicaSnap
     partitionEpoch: 1,
     isUnderMinIsr: false,
     stagedEndOffset: 10,
-    life: 0,
     producersEndOffset: 0,
     lastEpochStart: 0,
     producers: [],
@@ -106,9 +105,6 @@ describe('replicas of a living cluster', () => {
     expect(found([knows(3), knows(3, 4), knows(3, 4, 5, 6, 7), knows(5, 6, 7, 8, 9)])).toEqual([]);
     expect(found([knows(3), knows(4)])).toEqual(['S7']);
     expect(found([knows(3, 4, 5), knows(4, 5, 6)])).toEqual(['S7']);
-    // What it could not write may have been the fifth.
-    const undone = { life: 1, producers: [{ id: 7, epoch: 0, batchEnds: [4, 5, 6, 7] }] };
-    expect(found([knows(3, 4, 5, 6, 7), replicas(leader(1, undone))])).toEqual([]);
     // As a leader of a later epoch it may have cut it off before.
     const later = { leaderEpoch: 2, producers: [{ id: 7, epoch: 0, batchEnds: [4] }] };
     expect(found([knows(3), replicas(leader(1, later))])).toEqual([]);

@@ -29,8 +29,6 @@ export interface ReplicaSnapshot {
   readonly producersEndOffset: Offset;
   /** Where the newest leader epoch of the log's cache starts. */
   readonly lastEpochStart: Offset;
-  /** Another one when batches were taken back that could not be written, or were cut off. */
-  readonly life: number;
   /** Of a leader: what it remembers of each producer. */
   readonly producers: readonly RememberedProducer[];
 }
@@ -103,7 +101,6 @@ interface ReplicaMemory {
   incarnation: number;
   losses: number;
   log: number;
-  life: number;
   leaderEpoch: number;
   isLeader: boolean;
   highWatermark: Offset;
@@ -234,13 +231,12 @@ export class ClusterInvariants {
         }
       }
     }
-    const { incarnation, losses, log, life, leaderEpoch, isLeader, partitionEpoch, isUnderMinIsr } = replica;
+    const { incarnation, losses, log, leaderEpoch, isLeader, partitionEpoch, isUnderMinIsr } = replica;
     this.replicas.set(key, {
       producers: new Map(replica.producers.map(producer => [producer.id, producer])),
       incarnation,
       losses,
       log,
-      life,
       leaderEpoch,
       isLeader,
       highWatermark,
@@ -250,17 +246,14 @@ export class ClusterInvariants {
     });
   }
 
-  /**
-   * S7: what a leader has appended it remembers, but for batches that five later ones follow. It cuts nothing off; but
-   * batches that it could not write may have been the fifth, and who sends five later ones has heard of the first.
-   */
+  /** S7: what a leader has appended it remembers, but for batches that five later ones follow. It cuts nothing off. */
   private checkProducers(
     before: ReplicaMemory,
-    { node, name, isLeader, leaderEpoch, life, producers }: ReplicaSnapshot,
+    { node, name, isLeader, leaderEpoch, producers }: ReplicaSnapshot,
     atMs: number,
     findings: Findings,
   ): void {
-    if (!before.isLeader || !isLeader || before.leaderEpoch !== leaderEpoch || before.life !== life) return;
+    if (!before.isLeader || !isLeader || before.leaderEpoch !== leaderEpoch) return;
     for (const { id, epoch, batchEnds } of producers) {
       const known = before.producers.get(id);
       if (known?.epoch !== epoch || batchEnds.length >= BATCHES_TO_REMEMBER) continue;

@@ -308,7 +308,6 @@ export class Probe {
         stagedEndOffset: log.stagedEndOffset,
         producersEndOffset: lastProduced(log.activeProducers.values()),
         lastEpochStart: log.epochEntries.at(-1)?.startOffset ?? 0,
-        life: log.life,
         producers: isLeader ? rememberedProducers(log.activeProducers) : [],
       });
     }
