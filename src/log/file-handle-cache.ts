@@ -134,4 +134,10 @@ export class LogFile {
     this.handles.disk.removeFileSync(this.pathNow);
     this.existsNow = false;
   }
+
+  removeAside(): Promise<void> {
+    this.close();
+    this.existsNow = false;
+    return this.handles.disk.removeTree(this.pathNow);
+  }
 }

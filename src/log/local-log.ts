@@ -322,13 +322,15 @@ export class LocalLog implements AppendQueueOwner {
     this.reader.forgetPlaces();
     const { timers } = this.environment.runtime;
     timers.after(this.config.fileDeleteDelayMs, () => {
-      if (this.dir.isOffline) return;
-      try {
-        for (const segment of segments) segment.removeFiles();
-      } catch (error) {
-        this.dir.fail(error as Error);
-      }
+      this.removeDeleted(segments).catch((error: Error) => this.dir.fail(error));
     });
+  }
+
+  private async removeDeleted(segments: readonly LogSegment[]): Promise<void> {
+    for (const segment of segments) {
+      if (this.dir.isOffline) return;
+      await segment.removeFilesAside();
+    }
   }
 
   /**

@@ -576,6 +576,13 @@ export class LogSegment {
     this.environment.indexMemory.forget(this);
     for (const file of this.files) file.remove();
   }
+
+  /** {@link removeFiles} off the event loop: the system takes a tenth of a second or more for a file of 1 GiB. */
+  async removeFilesAside(): Promise<void> {
+    this.deleted = true;
+    this.environment.indexMemory.forget(this);
+    for (const file of this.files) await file.removeAside();
+  }
 }
 
 /** A compacted log has to end a segment in time for max.compaction.lag.ms: the active one is never compacted. */

@@ -102,6 +102,7 @@ export interface Disk {
   removeFileSync(path: string): void;
   /** A directory with all that is in it; no error if it is not there. */
   removeTreeSync(path: string): void;
+  /** A file too; off the event loop. */
   removeTree(path: string): Promise<void>;
   /** fsync of a directory: creations, renames and removals in it are durable. */
   syncDirectorySync(path: string): void;

@@ -84,7 +84,7 @@ describe('retention', () => {
     expect((await bytesOf(begun)).length).toBe(size);
     expect(await readAll(log)).toEqual([]);
     runtime.advance(log.config.fileDeleteDelayMs);
-    expect(runtime.disk.paths().some(path => path.endsWith('.deleted'))).toBe(false);
+    await expect.poll(() => runtime.disk.paths().filter(path => path.endsWith('.deleted'))).toEqual([]);
   });
 });
 

@@ -1,11 +1,27 @@
 import { MalformedError } from '../../base/byte-reader.ts';
 import { ByteWriter, varlongSize } from '../../base/byte-writer.ts';
-import { add64, INT64_MAX, type Offset, type ProducerId, type Timestamp } from '../../base/int64.ts';
+import {
+  add64,
+  INT64_MAX,
+  type Offset,
+  type ProducerId,
+  type Timestamp,
+  writeInt64,
+} from '../../base/int64.ts';
 import { compress } from '../../compression/codecs.ts';
-import { CompressionType } from '../../compression/compression-type.ts';
 import { NO_TIMESTAMP, recordTimestamp, TimestampType, timestampDelta } from '../../record/record.ts';
-import { RECORD_BATCH_OVERHEAD, type RecordBatch } from '../../record/record-batch.ts';
-import { emptyBatch, type RecordBatchOptions, writeBatchHeader } from '../../record/record-batch-builder.ts';
+import {
+  ATTRIBUTES_POSITION,
+  BASE_TIMESTAMP_POSITION,
+  BATCH_LENGTH_POSITION,
+  DELETE_HORIZON_MASK,
+  LOG_OVERHEAD,
+  MAX_TIMESTAMP_POSITION,
+  RECORD_BATCH_OVERHEAD,
+  RECORD_COUNT_POSITION,
+  RecordBatch,
+} from '../../record/record-batch.ts';
+import { emptyBatch } from '../../record/record-batch-builder.ts';
 import { RecordCursor } from '../../record/record-cursor.ts';
 import type { CleanedTransactions } from './cleaned-transactions.ts';
 import type { OffsetMap } from './offset-map.ts';
@@ -49,14 +65,16 @@ export class BatchFilter {
   private readonly runs: number[] = [];
   private maxTimestamp: Timestamp = NO_TIMESTAMP;
   private hasTombstones = false;
+  /** A batch that takes the place of another is built here: memory for each would cost as much as all the rest. */
+  private scratch: Buffer = Buffer.alloc(0);
 
   constructor(rules: RetentionRules) {
     this.rules = rules;
   }
 
   /**
-   * What stays of `batch`, whose checksum is right: its own bytes, a batch in its place, or `undefined`. With `isLast`
-   * it stays at least without records. Throws `MalformedError` for records that cannot be read.
+   * What stays of `batch`, whose checksum is right: its own bytes, a batch in its place (which stands until the next
+   * call), or `undefined`. With `isLast` it stays at least without records. Throws `MalformedError` for records that cannot be read.
    */
   filter(batch: RecordBatch, isLast: boolean): Buffer | undefined {
     const { rules } = this;
@@ -79,8 +97,8 @@ export class BatchFilter {
       deleteHorizonMs === undefined && isClean && (isControlBatch ? isUseless : this.hasTombstones);
     if (kept === batch.count && !getsHorizon) return batch.bytes;
     return getsHorizon
-      ? this.rewritten(batch, this.withHorizon(batch, cursor.buffer), kept, this.horizonMs())
-      : this.rewritten(batch, this.keptBytes(cursor.buffer), kept, undefined);
+      ? this.withHorizon(batch, cursor.buffer, kept)
+      : this.withoutOthers(batch, cursor.buffer, kept);
   }
 
   private isLastOfProducer(batch: RecordBatch): boolean {
@@ -129,16 +147,20 @@ export class BatchFilter {
     return kept;
   }
 
-  /** The records that stay, as they are. */
-  private keptBytes(records: Buffer): Buffer {
+  /** The batch with the records that stay, as they are. */
+  private withoutOthers(batch: RecordBatch, records: Buffer, count: number): Buffer {
     const { runs } = this;
-    const parts: Buffer[] = [];
-    for (let at = 0; at < runs.length; at += 2) parts.push(records.subarray(runs[at], runs[at + 1]));
-    return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+    let size = 0;
+    for (let at = 0; at < runs.length; at += 2) size += runs[at + 1]! - runs[at]!;
+    const target = this.room(size);
+    let position = RECORD_BATCH_OVERHEAD;
+    for (let at = 0; at < runs.length; at += 2)
+      position += records.copy(target, position, runs[at], runs[at + 1]);
+    return this.rewritten(batch, position, count, undefined);
   }
 
-  /** The records that stay, their timestamps relative to the delete horizon. */
-  private withHorizon(batch: RecordBatch, records: Buffer): Buffer {
+  /** The batch with the records that stay, their timestamps relative to the delete horizon. */
+  private withHorizon(batch: RecordBatch, records: Buffer, count: number): Buffer {
     const horizonMs = this.horizonMs();
     const { baseTimestamp } = batch;
     const { runs } = this;
@@ -156,50 +178,53 @@ export class BatchFilter {
         writer.bytes(records.subarray(cursor.offsetDeltaStart, cursor.position));
       }
     }
-    return writer.concat();
+    const moved = writer.concat();
+    const end = RECORD_BATCH_OVERHEAD + moved.copy(this.room(moved.length), RECORD_BATCH_OVERHEAD);
+    return this.rewritten(batch, end, count, horizonMs);
   }
 
+  /** {@link scratch} with room for a batch with so many bytes of records. */
+  private room(recordBytes: number): Buffer {
+    const size = RECORD_BATCH_OVERHEAD + recordBytes;
+    if (this.scratch.length < size)
+      this.scratch = Buffer.allocUnsafeSlow(Math.max(size, 2 * this.scratch.length));
+    return this.scratch;
+  }
+
+  /** The batch with the `count` records that stand in {@link scratch} behind the place of a header, up to `end`. */
   private rewritten(
     batch: RecordBatch,
-    records: Buffer,
+    end: number,
     count: number,
     horizonMs: Timestamp | undefined,
   ): Buffer {
-    const { compressionType, timestampType } = batch;
-    const packed = compressionType === CompressionType.NONE ? records : compress(compressionType, records);
-    const buffer = Buffer.allocUnsafeSlow(RECORD_BATCH_OVERHEAD + packed.length);
-    packed.copy(buffer, RECORD_BATCH_OVERHEAD);
-    const deleteHorizonMs = horizonMs ?? batch.deleteHorizonMs;
-    writeBatchHeader(buffer, {
-      ...keptFields(batch),
-      compression: compressionType,
-      ...(deleteHorizonMs === undefined ? {} : { deleteHorizonMs }),
-      lastOffsetDelta: batch.lastOffsetDelta,
-      baseTimestamp: deleteHorizonMs ?? batch.baseTimestamp,
-      maxTimestamp: timestampType === TimestampType.LOG_APPEND_TIME ? batch.maxTimestamp : this.maxTimestamp,
-      count,
-    });
-    return buffer;
+    const { compressionType, timestampType, isCompressed } = batch;
+    let target = this.scratch.subarray(0, end);
+    if (isCompressed) {
+      const packed = compress(compressionType, target.subarray(RECORD_BATCH_OVERHEAD));
+      target = this.room(packed.length).subarray(0, RECORD_BATCH_OVERHEAD + packed.length);
+      packed.copy(target, RECORD_BATCH_OVERHEAD);
+    }
+    batch.buffer.copy(target, 0, batch.position, batch.position + RECORD_BATCH_OVERHEAD);
+    target.writeInt32BE(target.length - LOG_OVERHEAD, BATCH_LENGTH_POSITION);
+    target.writeInt32BE(count, RECORD_COUNT_POSITION);
+    if (timestampType === TimestampType.CREATE_TIME)
+      writeInt64(target, MAX_TIMESTAMP_POSITION, this.maxTimestamp);
+    if (horizonMs !== undefined) {
+      target.writeInt16BE(batch.attributes | DELETE_HORIZON_MASK, ATTRIBUTES_POSITION);
+      writeInt64(target, BASE_TIMESTAMP_POSITION, horizonMs);
+    }
+    new RecordBatch(target).updateCrc();
+    return target;
   }
-}
-
-function keptFields(batch: RecordBatch): RecordBatchOptions {
-  const { baseOffset, timestampType, producerId, producerEpoch, baseSequence } = batch;
-  const { isTransactional, isControlBatch, partitionLeaderEpoch } = batch;
-  return {
-    baseOffset,
-    timestampType,
-    producerId,
-    producerEpoch,
-    baseSequence,
-    isTransactional,
-    isControlBatch,
-    partitionLeaderEpoch,
-  };
 }
 
 /** The batch without its records. */
 function emptied(batch: RecordBatch): Buffer {
   if (batch.count === 0) return batch.bytes;
-  return emptyBatch(keptFields(batch), batch.lastOffset, batch.maxTimestamp);
+  const { baseOffset, timestampType, producerId, producerEpoch, baseSequence } = batch;
+  const { isTransactional, isControlBatch, partitionLeaderEpoch } = batch;
+  const transaction = { isTransactional, isControlBatch, partitionLeaderEpoch };
+  const kept = { baseOffset, timestampType, producerId, producerEpoch, baseSequence, ...transaction };
+  return emptyBatch(kept, batch.lastOffset, batch.maxTimestamp);
 }
