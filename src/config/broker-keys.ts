@@ -165,6 +165,15 @@ export function brokerKeyFallbacks(name: string): readonly Fallback[] {
   return FALLBACKS.get(name) ?? [{ key: name, factor: 1 }];
 }
 
+/** The other keys that stand for the same as `name`, weaker or stronger. */
+export function brokerKeysOfOneThing(name: string): readonly string[] {
+  for (const fallbacks of FALLBACKS.values()) {
+    const names = fallbacks.map(({ key }) => key);
+    if (names.includes(name)) return names.filter(other => other !== name);
+  }
+  return [];
+}
+
 /** Whether the value must never be shown. A key that nobody knows may be a secret of a class. */
 export function isSensitiveBrokerKey(name: string): boolean {
   const definition =

@@ -1,5 +1,6 @@
 import { checkKafkaConfig } from './config-checks.ts';
 import { isSensitiveBrokerKey } from './broker-keys.ts';
+import { DYNAMIC_BROKER_KEYS } from './dynamic-broker-keys.ts';
 import type { KafkaConfig } from './kafka-config.ts';
 import type { LogConfig } from './log-config.ts';
 import { logConfigOf } from './topic-config.ts';
@@ -83,7 +84,7 @@ function changedKeys(before: KafkaConfig, after: KafkaConfig): ChangedKey[] {
   for (const name of new Set([...before.names(), ...after.names()])) {
     const [from, to] = [before.text(name), after.text(name)];
     if (from === to) continue;
-    const isSensitive = isSensitiveBrokerKey(name);
+    const isSensitive = !DYNAMIC_BROKER_KEYS.has(name) && isSensitiveBrokerKey(name);
     changes.push(isSensitive ? { name, from: null, to: null } : { name, from, to });
   }
   return changes;

@@ -113,6 +113,9 @@ function valueProblemOf(name: string, value: string): string | undefined {
   const problem = valueProblem(key, value, name);
   if (problem !== undefined) return problem;
   if (key.status.kind === 'refused' && value !== key.defaultText) return `${name}: ${key.status.reason}`;
+  if ((key.type === 'CLASS' || name === 'metric.reporters') && value.trim() !== '') {
+    return `${name}: classes for the Java virtual machine cannot be loaded`;
+  }
   if (NOT_ZERO.has(key.name) && Number(value) === 0) return `${name} cannot become 0 while the broker runs`;
   return undefined;
 }

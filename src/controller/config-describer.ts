@@ -1,5 +1,11 @@
-import { BROKER_KEYS, brokerKeyFallbacks, isSensitiveBrokerKey } from '../config/broker-keys.ts';
-import { brokerKey } from '../config/dynamic-broker-keys.ts';
+import {
+  BROKER_KEYS,
+  brokerKeyFallbacks,
+  brokerKeysOfOneThing,
+  isSensitiveBrokerKey,
+  recognizeBrokerKey,
+} from '../config/broker-keys.ts';
+import { brokerKey, runningBrokerKey } from '../config/dynamic-broker-keys.ts';
 import type { ConfigSource, KafkaConfig } from '../config/kafka-config.ts';
 import type { KeyDefinition, KeyType } from '../config/key-definition.ts';
 import { topicDefaultText } from '../config/topic-config.ts';
@@ -31,6 +37,8 @@ const TYPE_CODES: { readonly [T in KeyType]: number } = {
   CLASS: 8,
   PASSWORD: 9,
 };
+
+const LISTENER_KEY = /^listener\.name\.[^.]+\.(.+)$/;
 
 export interface DescribedSynonym {
   readonly name: string;
@@ -82,7 +90,10 @@ export function describeBrokerConfigs(config: KafkaConfig): DescribedConfig[] {
     if (key?.internal && !config.isSet(name)) continue;
     const synonyms = brokerSynonyms(config, name);
     if (key !== undefined) {
-      described.push(entry(key, config.text(name), synonyms, key.updateMode === 'read-only'));
+      described.push(entry(key, shownText(config, name), synonyms, key.updateMode === 'read-only'));
+    } else if (recognizeBrokerKey(name).kind === 'listener') {
+      const listenerKey = { ...runningBrokerKey(name)!, name };
+      described.push(entry(listenerKey, config.text(name), synonyms, false));
     } else {
       described.push(unknownEntry(name, config.text(name), synonyms));
     }
@@ -129,19 +140,38 @@ export function describeClientMetricsConfigs(own: ReadonlyMap<string, string>): 
 }
 
 /**
- * Every value of a broker's key and of those that stand in for it (`log.retention.hours` for `log.retention.ms`), the
- * strongest first. As in Kafka, defaults of the others are listed only beside a value that was given.
+ * Every value of a broker's key and of those that stand in for it (`log.retention.hours` for `log.retention.ms`,
+ * `max.connections` for that of a listener), the strongest first. As in Kafka, the others are listed only behind a value
+ * of the key itself.
  */
 function brokerSynonyms(broker: KafkaConfig, name: string): DescribedSynonym[] {
+  const ofAll = LISTENER_KEY.exec(name)?.[1];
+  const names = ofAll === undefined ? brokerKeyFallbacks(name).map(({ key }) => key) : [name, ofAll];
   const synonyms: DescribedSynonym[] = [];
-  for (const { key } of brokerKeyFallbacks(name)) {
+  for (const key of names) {
     for (const { text, source } of broker.layers(key)) {
       if (text !== null) synonyms.push({ name: key, value: text, source: sourceCode(source) });
     }
   }
+  if (name === 'broker.id' && !broker.isSet(name)) {
+    const value = String(broker.nodeId);
+    synonyms.push({ name, value, source: ConfigSourceCode.STATIC_BROKER_CONFIG });
+  }
   synonyms.sort((a, b) => a.source - b.source);
-  const given = synonyms.some(synonym => synonym.source !== ConfigSourceCode.DEFAULT_CONFIG);
-  return given ? synonyms : synonyms.filter(synonym => synonym.name === name);
+  const first = synonyms.findIndex(synonym => synonym.name === name);
+  return first < 0 ? [] : synonyms.slice(first);
+}
+
+/**
+ * The value of a broker's key. As in Kafka, a key that the file gives has its default while another one that stands for
+ * the same thing is set in the running broker: `log.retention.hours`, beside `log.retention.ms`.
+ */
+function shownText(config: KafkaConfig, name: string): string | null {
+  if (name === 'broker.id') return String(config.nodeId);
+  const isHidden =
+    (config.source(name).kind === 'file' || config.source(name).kind === 'override') &&
+    brokerKeysOfOneThing(name).some(other => config.source(other).kind.startsWith('dynamic'));
+  return isHidden ? (brokerKey(name)?.defaultText ?? null) : config.text(name);
 }
 
 function entry(

@@ -8,6 +8,7 @@ import type { MetadataImage } from '../metadata/metadata-image.ts';
 import { topicNameProblem } from '../metadata/topic-name.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { type BrokerConfigChange, brokerConfigProblem } from './broker-config-validation.ts';
+import { validateClientMetrics } from './client-metrics-validation.ts';
 import { CLIENT_METRICS_KEYS, GROUP_RESOURCE_KEYS } from './resource-keys.ts';
 import { valueProblem } from './value-problem.ts';
 
@@ -70,7 +71,7 @@ export function validateBrokerConfigs(change: BrokerConfigChange): void {
 
 /**
  * Throws unless the resource, which is no broker, may have `values`: INVALID_CONFIG for topics and groups,
- * INVALID_REQUEST for client metrics, as in Kafka.
+ * what {@link validateClientMetrics} throws for client metrics.
  */
 export function validateConfigs(
   resource: ConfigResource,
@@ -88,7 +89,7 @@ export function validateConfigs(
       );
       break;
     default:
-      fail(Errors.INVALID_REQUEST, tableProblem(keysOf(resource.type)!, values));
+      validateClientMetrics(values);
   }
 }
 

@@ -1,5 +1,5 @@
 import { boolean, int, type KeyDefinition, list, string } from '../config/key-definition.ts';
-import { atLeast, between, oneOf } from '../config/validators.ts';
+import { atLeast, between, oneOf, type Validator } from '../config/validators.ts';
 
 /** A key of a group's configuration, with the broker's key that gives its default. */
 export interface GroupKeyDefinition extends KeyDefinition {
@@ -14,6 +14,19 @@ const ms = (name: string, value: number, what: string): KeyDefinition =>
   int(name, value, 'MEDIUM', what, { check: atLeast(1) });
 const count = (name: string, value: number, what: string, least = 0): KeyDefinition =>
   int(name, value, 'MEDIUM', what, { check: atLeast(least) });
+
+/** As java.time.Duration reads it: days, hours, minutes, seconds with a fraction. */
+const DURATION = /^P(?=[\dT])(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+([.,]\d{0,9})?S)?)?$/i;
+
+const OFFSET_RESET: Validator = {
+  allowed: 'earliest, latest, or by_duration: with a duration of ISO 8601, like by_duration:PT1H',
+  accepts: value =>
+    value === 'earliest' ||
+    value === 'latest' ||
+    (typeof value === 'string' &&
+      value.startsWith('by_duration:') &&
+      DURATION.test(value.slice('by_duration:'.length))),
+};
 
 /** The configuration of a consumer, share or streams group, by key. */
 export const GROUP_RESOURCE_KEYS: ReadonlyMap<string, GroupKeyDefinition> = new Map([
@@ -71,7 +84,8 @@ export const GROUP_RESOURCE_KEYS: ReadonlyMap<string, GroupKeyDefinition> = new 
       'share.auto.offset.reset',
       'latest',
       'MEDIUM',
-      'Where a share group begins: earliest, latest, by_duration:.',
+      'Where a share group begins: earliest, latest, by_duration:<ISO 8601>.',
+      { check: OFFSET_RESET },
     ),
   ),
   group(

@@ -31,7 +31,7 @@ export interface LogManagerOptions {
   readonly logDirs: readonly string[];
   /** Of the partitions whose topic has no configuration of its own. */
   readonly defaultConfig: LogConfig;
-  /** Configuration of a topic while logs are loaded. Default: `defaultConfig` for all. */
+  /** Configuration of a topic as it is now, for logs that are loaded. Default: `defaultConfig` for all. */
   readonly configOf?: (topic: string) => LogConfig;
   /** `directory.id` of each log directory (meta.properties). */
   readonly directoryIds?: ReadonlyMap<string, Uuid>;
@@ -75,6 +75,8 @@ const DEFAULT_MAX_OPEN_FILES = 512;
 const MIB = 1024 * 1024;
 /** Logs to look at before other work gets its turn. */
 const LOGS_PER_TURN = 64;
+/** 16 us each, where every topic has values of its own. */
+const CONFIGS_PER_TURN = 1_000;
 const CLOSES_AT_ONCE = 8;
 /** Other processes write to the disk too. */
 const SPACE_CHECK_MS = 1_000;
@@ -334,15 +336,21 @@ export class LogManager {
     });
   }
 
-  /** Gives every log the configuration that its topic has now. */
-  updateAllConfigs(configOf: (topic: string) => LogConfig): void {
-    const configs = new Map<string, LogConfig>();
-    for (const log of this.registry.all()) {
-      const { topic } = log.topicPartition;
-      const config = configs.get(topic) ?? configOf(topic);
-      configs.set(topic, config);
-      log.updateConfig(config);
-    }
+  /** Gives every log the configuration that its topic has now. Where there are very many, in several turns. */
+  updateAllConfigs(): void {
+    const logs = [...this.registry.all()];
+    const next = (): void => {
+      // Not kept for the next turn: by then a topic may have another one.
+      const configs = new Map<string, LogConfig>();
+      for (const log of logs.splice(0, CONFIGS_PER_TURN)) {
+        const { topic } = log.topicPartition;
+        const config = configs.get(topic) ?? this.configOf(topic);
+        configs.set(topic, config);
+        log.updateConfig(config);
+      }
+      if (logs.length > 0 && !this.stopped) this.runtime.timers.soon(next);
+    };
+    next();
   }
 
   updateTopicConfig(topic: string, config: LogConfig): void {

@@ -1,7 +1,6 @@
 import type { Logger } from '../base/logger.ts';
 import type { DynamicBrokerConfig } from '../config/dynamic-broker-config.ts';
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
-import type { LogConfig } from '../config/log-config.ts';
 import type { LogManager } from '../log/log-manager.ts';
 import { ConfigResourceType } from '../metadata/config-resource.ts';
 import type { MetadataDelta } from '../metadata/metadata-delta.ts';
@@ -74,7 +73,8 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
     for (const { resource } of configs.changes.values()) {
       const { type, name } = resource;
       const isTopic = type === ConfigResourceType.TOPIC && image.topics.topic(name) !== undefined;
-      if (isTopic) this.targets.logManager.updateTopicConfig(name, this.topicConfig(image, name));
+      const config = this.dynamicConfig.logConfig(image.configs.topic(name));
+      if (isTopic) this.targets.logManager.updateTopicConfig(name, config);
     }
   }
 
@@ -82,11 +82,7 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
   private updateAllConfigs(image: MetadataImage): void {
     const { nodeId, logManager } = this.targets;
     applyDynamicConfig(this.logger, this.dynamicConfig, nodeId, image);
-    logManager.updateAllConfigs(topic => this.topicConfig(image, topic));
-  }
-
-  private topicConfig({ configs }: MetadataImage, topic: string): LogConfig {
-    return this.dynamicConfig.logConfig(configs.topic(topic));
+    logManager.updateAllConfigs();
   }
 
   private updateReplicas(delta: TopicsDelta, image: MetadataImage): void {

@@ -2,6 +2,7 @@ import { brokerKey } from '../config/dynamic-broker-keys.ts';
 import { isSensitiveBrokerKey } from '../config/broker-keys.ts';
 import { type ConfigReport, formatConfigMessage, formatSource } from '../config/config-loader.ts';
 import { parseConfigValue } from '../config/config-value.ts';
+import type { ConfigEntry } from '../config/kafka-config.ts';
 import type { AdminClient, BrokerConfigEntry, BrokerConfigLayer } from './admin/admin-client.ts';
 import { textTable } from './text-table.ts';
 import { type ToolContext, ToolError } from './tool-context.ts';
@@ -77,8 +78,14 @@ function nodeIdOf({ entries }: ConfigReport): number {
   throw new ToolError('the file has no node.id: say with --broker which broker it is to be compared with');
 }
 
+/** A broker says of `broker.id` that it is `node.id`, unless its file has both. */
+function entryOf({ entries }: ConfigReport, key: string): ConfigEntry | undefined {
+  const entry = entries.get(key);
+  return key === 'broker.id' && entry?.source.kind === 'default' ? entries.get('node.id') : entry;
+}
+
 function rowOf(key: string, report: ConfigReport, entry: BrokerConfigEntry | undefined): DiffRow {
-  const given = report.entries.get(key);
+  const given = entryOf(report, key);
   const inFile = given?.text ?? null;
   const layers = entry?.layers ?? [];
   const from = (source: BrokerConfigLayer['source']): BrokerConfigLayer | undefined =>

@@ -96,5 +96,9 @@ describe('the configuration of a running broker', () => {
     const name = 'listener.name.plaintext.ssl.keystore.password';
     expect(config.update(NONE, set({ [name]: 'hunter2' }))).toEqual([{ name, from: null, to: null }]);
     expect(config.current.text(name)).toBe('hunter2');
+    const rate = 'leader.replication.throttled.rate';
+    expect(config.update(set({ [rate]: '5' }), set({ [name]: 'hunter2' }))).toEqual([
+      { name: rate, from: null, to: '5' },
+    ]);
   });
 });

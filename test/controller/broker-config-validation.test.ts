@@ -92,6 +92,8 @@ const REFUSED: readonly [brokerName: string, key: string, value: string, why: st
   ['1', 'max.connections.per.ip.overrides', 'nonsense', 'address:connections'],
   ['1', 'max.connections.per.ip.overrides', '127.0.0.1:x', 'address:connections'],
   ['1', 'min.insync.replicas', '0', 'at least 1'],
+  ['1', 'metric.reporters', 'no.such.Class', 'cannot be loaded'],
+  ['1', 'ssl.engine.factory.class', 'no.such.Class', 'cannot be loaded'],
   ['1', 'producer.id.expiration.ms', '0', 'at least 1'],
   ['1', 'leader.replication.throttled.rate', '-1', 'at least 0'],
 ];

@@ -23,6 +23,54 @@ describe('the configuration of a broker', () => {
   });
 });
 
+/** As Apache Kafka 4.3 shows them. */
+describe('the keys of a broker that stand for one thing', () => {
+  const find = (config: KafkaConfig, name: string) => {
+    const { value, synonyms } = describeBrokerConfigs(config).find(each => each.name === name)!;
+    return [value, ...synonyms.map(synonym => `${synonym.source}:${synonym.name}=${synonym.value}`)];
+  };
+
+  test('are listed only behind a value of the key itself', () => {
+    const config = brokerConfig('log.retention.hours=2\n');
+    expect(find(config, 'log.retention.ms')).toEqual([null]);
+    const set = config.withDynamic(new Map(), new Map([['log.retention.ms', '7']]));
+    expect(find(set, 'log.retention.ms')).toEqual([
+      '7',
+      '2:log.retention.ms=7',
+      '4:log.retention.hours=2',
+      '5:log.retention.hours=168',
+    ]);
+  });
+
+  test('have their default while another one is set in the running broker', () => {
+    const config = brokerConfig('log.retention.hours=2\n');
+    const layers = ['4:log.retention.hours=2', '5:log.retention.hours=168'];
+    expect(find(config, 'log.retention.hours')).toEqual(['2', ...layers]);
+    const set = config.withDynamic(new Map([['log.retention.ms', '7']]), new Map());
+    expect(find(set, 'log.retention.hours')).toEqual(['168', ...layers]);
+  });
+
+  test('are that of a listener and that of all', () => {
+    const name = 'listener.name.plaintext.max.connections';
+    const set = brokerConfig().withDynamic(new Map([['max.connections', '9']]), new Map([[name, '5']]));
+    expect(find(set, name)).toEqual([
+      '5',
+      `2:${name}=5`,
+      '3:max.connections=9',
+      '5:max.connections=2147483647',
+    ]);
+    expect(find(set, 'max.connections')).toEqual([
+      '9',
+      '3:max.connections=9',
+      '5:max.connections=2147483647',
+    ]);
+  });
+
+  test('are broker.id and node.id', () => {
+    expect(find(brokerConfig(), 'broker.id')).toEqual(['1', '4:broker.id=1', '5:broker.id=-1']);
+  });
+});
+
 describe("the synonyms of a topic's key", () => {
   const synonyms = (config: KafkaConfig, name: string): unknown[] =>
     describeTopicConfigs(config, new Map())

@@ -10,6 +10,7 @@ import {
 } from '../../src/protocol/messages/22-init-producer-id.ts';
 import { type StartedTarget, startTarget, targetName } from '../support/broker-target.ts';
 import { ALLOWED_DIFFERENCES } from './allowed-differences.ts';
+import { configCases } from './cases/config-cases.ts';
 import { dataCases } from './cases/data-cases.ts';
 import { groupCases } from './cases/group-cases.ts';
 import { quotaCases } from './cases/quota-cases.ts';
@@ -134,7 +135,7 @@ function apiName(spec: DifferentialCase): string {
   return spec.api.name.replace(/Request$/, '');
 }
 
-const cases = [...dataCases, ...topicCases, ...groupCases, ...quotaCases];
+const cases = [...dataCases, ...topicCases, ...groupCases, ...quotaCases, ...configCases];
 
 describe.each(cases.map((spec, index) => ({ spec, index, title: `${apiName(spec)}: ${spec.name}` })))(
   '$title',

@@ -63,8 +63,8 @@ beforeEach(async () => {
         calls.push(`duplicates ${topicIdOf('orders')}`),
       updateTopicConfig: (name: string, { retentionMs }: { retentionMs: number }) =>
         calls.push(`config ${name} ${retentionMs}`),
-      updateAllConfigs: (configOf: (topic: string) => { retentionMs: number }) =>
-        calls.push(`config of all: orders ${configOf('orders').retentionMs}`),
+      updateAllConfigs: () =>
+        calls.push(`config of all: ${config.logConfig(image.configs.topic('orders')).retentionMs}`),
       asyncDelete: (
         { topic, partition }: { topic: string; partition: number },
         { stray, isFuture }: { stray: boolean; isFuture: boolean },
@@ -100,7 +100,7 @@ describe('BrokerMetadataPublisher', () => {
     );
     expect(calls).toEqual([
       `duplicates ${ORDERS_ID}`,
-      'config of all: orders 7',
+      'config of all: 7',
       'apply orders,__consumer_offsets / ',
       'resigned 0 5',
       'elected 0 5',
@@ -156,7 +156,7 @@ describe('BrokerMetadataPublisher', () => {
     calls.length = 0;
     publish(configRecord(ConfigResourceType.BROKER, '', 'log.retention.ms', '99'));
     expect(config.current.long('log.retention.ms')).toBe(99);
-    expect(calls).toEqual(['config of all: orders 99']);
+    expect(calls).toEqual(['config of all: 99']);
     publish(configRecord(ConfigResourceType.BROKER, '1', 'log.retention.ms', '100'));
     expect(config.current.long('log.retention.ms')).toBe(100);
     publish(configRecord(ConfigResourceType.BROKER, '2', 'log.retention.ms', '101'));

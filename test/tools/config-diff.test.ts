@@ -95,6 +95,8 @@ describe.runIf(existsSync(PROGRAM))('odradek config diff', { timeout: 60_000 }, 
     // The same value, written in another way.
     expect(found.has('auto.create.topics.enable')).toBe(false);
     expect(found.has('log.segment.bytes')).toBe(false);
+    // It is node.id, which is given.
+    expect(found.has('broker.id')).toBe(false);
     // Internal keys, which a broker does not tell, and names of classes, which it tells without Java's word for them.
     expect(found.has('log.initial.task.delay.ms')).toBe(false);
     expect(found.has('principal.builder.class')).toBe(false);

@@ -75,7 +75,20 @@ const REASSIGN = {
   response: AlterPartitionReassignmentsResponse,
 };
 const TOPIC_RESOURCE = 2;
+const BROKER_RESOURCE = 4;
 const SET = 0;
+const DELETE = 1;
+/** Keys of running brokers that may have any of these values at any time, and lose nothing by it. */
+const TUNED: readonly (readonly [name: string, values: readonly string[]])[] = [
+  ['num.replica.fetchers', ['1', '2', '3', '4']],
+  ['log.cleaner.threads', ['1', '2']],
+  ['log.cleaner.backoff.ms', ['50', '500', '5000']],
+  ['log.cleaner.io.max.bytes.per.second', ['20000', '1000000']],
+  ['log.flush.interval.messages', ['1', '10', '1000']],
+  ['log.index.interval.bytes', ['1', '300', '4096']],
+  ['log.dirs.min.free.bytes', ['0', '1000000', '104857600']],
+  ['max.connections', ['500', '2147483647']],
+];
 const PREFERRED_ELECTION = 0;
 const CALL_TIMEOUT_MS = 3_000;
 /** The configuration that serves as a register: any number of ms, far from the length of a run. */
@@ -130,7 +143,7 @@ export class SimAdmin extends SimWorker<AdminSettings> {
     if (dice < 3) await this.createTopic({ topic, partitions: 1 + random.below(3), configs: [] });
     else if (dice < 5) await this.deleteTopic(topic);
     else if (dice < 6) await this.describeTopic(topic);
-    else if (dice < 7) await (settings.altersConfigs ? this.setConfig() : this.describeTopic(topic));
+    else if (dice < 7) await (settings.altersConfigs ? this.alterConfig() : this.describeTopic(topic));
     else if (dice < 8) await this.getConfig();
     else if (dice < 9) await (settings.elects ? this.electLeader() : this.getConfig());
     else if (dice < 10) await this.createPartitions(topic);
@@ -205,6 +218,29 @@ export class SimAdmin extends SimWorker<AdminSettings> {
       }));
       const found = answer.topics[0];
       return { error: found?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR, topicId: found?.topicId };
+    });
+  }
+
+  private alterConfig(): Promise<number> {
+    return this.cluster.random.chance(0.5) ? this.setConfig() : this.tuneBrokers();
+  }
+
+  /** Another value for a key of one broker or of all, or none any more. */
+  private tuneBrokers(): Promise<number> {
+    const { cluster } = this;
+    const { random } = cluster;
+    const broker = random.chance(0.5) ? '' : String(random.pick([...cluster.knownBrokers(), 1]));
+    const [name, values] = random.pick(TUNED);
+    const value = random.chance(0.3) ? null : random.pick(values);
+    return this.call({ name: 'other', what: `${name}=${value} for broker '${broker}'` }, async () => {
+      const configs = [{ name, configOperation: value === null ? DELETE : SET, value }];
+      const answer = await cluster.ask(
+        NO_BROKER,
+        ALTER_CONFIGS,
+        () => ({ resources: [{ resourceType: BROKER_RESOURCE, resourceName: broker, configs }] }),
+        { timeoutMs: 2 * CALL_TIMEOUT_MS },
+      );
+      return { error: answer.responses[0]?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR };
     });
   }
 
