@@ -14,7 +14,7 @@ export function optionalModule<T>(name: string): T | undefined {
   }
 }
 
-/** The module `name`, which must be there. For packages that are CommonJS and carry no usable types. */
+/** The module `name`, which must be there. For packages without usable types, and those that are loaded when needed. */
 export function requiredModule<T>(name: string): T {
   return require(name) as T;
 }

@@ -1,4 +1,4 @@
-import { RE2JS } from 're2js';
+import { requiredModule } from '../base/optional-module.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { CLIENT_METRICS_KEYS } from './resource-keys.ts';
 import { valueProblem } from './value-problem.ts';
@@ -48,7 +48,8 @@ function checkPattern(text: string): void {
     );
   }
   try {
-    RE2JS.compile(pattern.trim());
+    // Loaded when somebody has a pattern: few have, and it costs every start time and memory.
+    requiredModule<typeof import('re2js')>('re2js').RE2JS.compile(pattern.trim());
   } catch (error) {
     throw new KafkaError(
       Errors.INVALID_CONFIG,
