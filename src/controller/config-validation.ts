@@ -103,8 +103,10 @@ function groupLimitProblem(values: ReadonlyMap<string, string>, config: KafkaCon
     const brokerKey = GROUP_RESOURCE_KEYS.get(name)?.brokerKey;
     const parts = brokerKey === undefined ? null : /^(group\.[a-z]+)\.(.+)$/.exec(brokerKey);
     if (parts === null) continue;
-    const least = `${parts[1]}.min.${parts[2]}`;
-    const most = `${parts[1]}.max.${parts[2]}`;
+    // num.standby.replicas is limited by max.standby.replicas.
+    const what = parts[2]!.replace(/^num\./, '');
+    const least = `${parts[1]}.min.${what}`;
+    const most = `${parts[1]}.max.${what}`;
     if (BROKER_KEYS.has(least) && Number(value) < config.int(least)) {
       return `${name} may not be below the broker's ${least}, ${config.int(least)}`;
     }

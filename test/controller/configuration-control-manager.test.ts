@@ -123,6 +123,13 @@ describe('ConfigurationControlManager', () => {
     ['the end of min.insync.replicas', BROKER, '', [['min.insync.replicas', DELETE, null]], 'INVALID_CONFIG'],
     ['a bad interval of metrics', CLIENT_METRICS, 'm', [['interval.ms', SET, '1']], 'INVALID_REQUEST'],
     ['a subscription without a name', CLIENT_METRICS, '', [['interval.ms', SET, '1000']], 'INVALID_REQUEST'],
+    [
+      'more standbys than brokers allow',
+      GROUP,
+      'g',
+      [['streams.num.standby.replicas', SET, '3']],
+      'INVALID_CONFIG',
+    ],
     ['an unknown group key', GROUP, 'g', [['x', SET, '1']], 'INVALID_CONFIG'],
     [
       'a session below the limit of the broker',
