@@ -1,19 +1,16 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runKafkaTool } from '../support/apache-kafka.ts';
 import { type StartedTarget, startTarget, temporaryFolder } from '../support/broker-target.ts';
 import { runJava } from '../support/client-tools.ts';
 import { createTopic, tabbedLines } from '../clients/records.ts';
+import { allFiles, complaintsIn, dump } from './dump-log-segments.ts';
 import { FILLED_GROUP, FILLED_TOPIC, fillBroker } from './fill-broker.ts';
 
 const RECORDS = 3_000;
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
 const BATCHES = 12;
-
-/** What DumpLogSegments says of a file that is not as it should be. */
-const COMPLAINTS =
-  /isvalid: false|Mismatch|mismatch|Found |Out of order|Exception|corrupt|not valid|trailing/i;
 
 let target: StartedTarget;
 let files: string[];
@@ -56,31 +53,12 @@ afterAll(async () => {
   copies.remove();
 });
 
-function allFiles(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
-    const path = join(folder, entry.name);
-    return entry.isDirectory() ? allFiles(path) : [path];
-  });
-}
-
 function filesOf(topicPrefix: string, suffix: string): string[] {
   const found = files.filter(
     path => path.endsWith(suffix) && basename(dirname(path)).startsWith(topicPrefix),
   );
   expect(found, `files *${suffix} of ${topicPrefix}`).not.toEqual([]);
   return found;
-}
-
-async function dump(paths: readonly string[], ...options: string[]): Promise<string> {
-  const args = ['--files', paths.join(','), ...options];
-  const { stdout, stderr } = await runKafkaTool('org.apache.kafka.tools.DumpLogSegments', args, {
-    allowedExitCodes: [1],
-  });
-  return stdout + stderr;
-}
-
-function complaintsIn(text: string): string[] {
-  return text.split('\n').filter(line => COMPLAINTS.test(line) && !line.includes('isvalid: true'));
 }
 
 describe('DumpLogSegments of Apache Kafka 4.3', () => {
