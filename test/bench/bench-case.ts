@@ -74,6 +74,8 @@ interface CaseInfo {
 
 /** A case of one broker alone. */
 export interface BenchCase extends CaseInfo {
+  /** Of the broker, alike for both kinds. */
+  readonly properties?: Readonly<Record<string, string>>;
   run(context: BenchContext): Promise<Figures>;
 }
 

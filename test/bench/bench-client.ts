@@ -14,11 +14,13 @@ export async function createTopics(
   port: number,
   names: readonly string[],
   partitions: number,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const client = await WireClient.open(port, PATIENCE_MS);
+  const configs = Object.entries(settings).map(([name, value]) => ({ name, value }));
   for (const name of names) {
     const answer = await client.send(CreateTopicsRequest, CreateTopicsResponse, 5, {
-      topics: [{ name, numPartitions: partitions, replicationFactor: 1, assignments: [], configs: [] }],
+      topics: [{ name, numPartitions: partitions, replicationFactor: 1, assignments: [], configs }],
       timeoutMs: 60_000,
     });
     const code = answer.topics[0]?.errorCode;
@@ -68,8 +70,9 @@ export async function createServingTopics(
   port: number,
   names: readonly string[],
   partitions: number,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await createTopics(port, names, partitions);
+  await createTopics(port, names, partitions, settings);
   await waitForLeaders(port, names, partitions);
 }
 

@@ -21,7 +21,8 @@ import { CASES } from './cases.ts';
  * the same client; the order changes from round to round. A figure is the median of its rounds, and its ratio is
  * ours divided by Apache Kafka's. Only ratios of one run count: machines differ and are noisy.
  */
-const USAGE = `npm run bench -- [--only CASE]... [--rounds N] [--quick] [--json] [--broker odradek|apache-kafka]
+const USAGE = `npm run bench -- [--only CASE]... [--rounds N] [--quick | --share X] [--json] [--broker odradek|apache-kafka]
+--share X: as the full scale, with X times as many records and bytes; for a case that takes long
 cases: ${CASES.map(({ name }) => name).join(', ')}
 `;
 
@@ -38,7 +39,8 @@ interface FigureRow extends FigureInfo {
 async function runRound(launch: BrokerLaunch, bench: AnyBenchCase, scale: Scale): Promise<Figures> {
   if ('runOnCluster' in bench) return runClusterRound(launch, bench, scale);
   const folder = temporaryFolder(`bench-${bench.name}`);
-  const broker = await BrokerProcess.create(launch, { workDirectory: folder.path });
+  const properties = bench.properties ?? {};
+  const broker = await BrokerProcess.create(launch, { workDirectory: folder.path, properties });
   try {
     const startMs = await broker.start();
     return await bench.run({ broker, scale, workDirectory: folder.path, startMs });
@@ -155,6 +157,7 @@ async function main(): Promise<number> {
       only: { type: 'string', multiple: true },
       rounds: { type: 'string' },
       quick: { type: 'boolean', default: false },
+      share: { type: 'string' },
       json: { type: 'boolean', default: false },
       broker: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -163,11 +166,12 @@ async function main(): Promise<number> {
   const only = values.only ?? [];
   const unknown = only.filter(name => !CASES.some(bench => bench.name === name));
   const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
-  if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1) {
+  const share = Number(values.share ?? FULL.share);
+  if (values.help || unknown.length > 0 || !Number.isInteger(rounds) || rounds < 1 || !(share > 0)) {
     say(unknown.length > 0 ? `no such case: ${unknown.join(', ')}\n${USAGE}` : USAGE);
     return values.help ? 0 : 2;
   }
-  const scale = values.quick ? QUICK : FULL;
+  const scale = values.quick ? QUICK : { ...FULL, share };
   const launches: BrokerLaunch[] = [];
   if (values.broker !== 'odradek') launches.push(await apacheKafka('4.3.0'));
   if (values.broker !== 'apache-kafka') launches.push(odradek());
@@ -191,9 +195,10 @@ async function main(): Promise<number> {
     if (!values.json) printRows(bench, caseRows);
   }
   const machine = `${cpus().length} cores, Node ${process.versions.node}`;
+  const size = share === 1 ? scale.name : `${share} of ${scale.name}`;
   if (values.json)
-    process.stdout.write(`${JSON.stringify({ scale: scale.name, rounds, machine, rows }, null, 2)}\n`);
-  else process.stdout.write(`\n${scale.name} scale, median of ${rounds} rounds, ${machine}\n`);
+    process.stdout.write(`${JSON.stringify({ scale: size, rounds, machine, rows }, null, 2)}\n`);
+  else process.stdout.write(`\n${size} scale, median of ${rounds} rounds, ${machine}\n`);
   return failures === 0 ? 0 : 1;
 }
 

@@ -8,6 +8,7 @@ import { runCommand } from '../support/run-command.ts';
 import type { AnyBenchCase, BenchCase, FigureInfo, Figures } from './bench-case.ts';
 import { createServingTopics, load, waitForLeaders } from './bench-client.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';
+import { compaction } from './compaction-case.ts';
 import { CLIENT_FLAGS, kafkaTool, producerPerformance, type ProducerShape } from './kafka-tools.ts';
 import { plainBatch, produceFrame } from './load-generator.ts';
 
@@ -332,5 +333,6 @@ export const CASES: readonly AnyBenchCase[] = [
   memory,
   manyPartitions,
   connections,
+  compaction,
   ...CLUSTER_CASES,
 ];

@@ -84,7 +84,7 @@ export function plainBatch(recordBytes: number, count: number): Buffer {
 }
 
 /** One connection: keeps `window` requests in flight and calls back with each whole answer. */
-class Channel {
+export class Channel {
   private readonly socket: Socket;
   private pending: Buffer[] = [];
   private pendingBytes = 0;
@@ -128,7 +128,7 @@ class Channel {
   }
 }
 
-function open(port: number): Promise<Socket> {
+export function open(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket));
     socket.on('error', reject);
@@ -193,7 +193,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
 }
 
 /** The error code stands behind: size, correlation id, count, name, count, index. */
-function checkProduced(answer: Buffer, topic: string): void {
+export function checkProduced(answer: Buffer, topic: string): void {
   const errorCode = answer.readInt16BE(CORRELATION_ID_POSITION + 4 + 4 + 2 + topic.length + 4 + 4);
   if (errorCode !== 0) throw new Error(`Produce was answered with error ${errorCode}`);
 }
