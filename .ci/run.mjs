@@ -79,7 +79,7 @@ function command(file, args, limitMs, options = {}) {
 /** A copy of what git would check out, without what was installed or built here. */
 function cleanCopy(label) {
   const folder = mkdtempSync(join(tmpdir(), `odradek-ci-${label}-`));
-  const left = new Set(['node_modules', 'dist', 'data', '.git', '.tools', '.bench', '.simulation']);
+  const left = new Set(['node_modules', 'dist', 'data', '.git', '.tools', '.bench', '.simulation', '.soak']);
   cpSync(root, folder, { recursive: true, filter: path => dirname(path) !== root || !left.has(path.slice(root.length + 1)) });
   return folder;
 }
