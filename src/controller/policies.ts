@@ -73,6 +73,8 @@ const CALL_MAX_MS = 500;
 /** What policies may take of the event loop, which the controller needs for others. */
 const WINDOW_MS = 5000;
 const WINDOW_BUDGET_MS = 1000;
+/** Together they have the time of one that hangs. */
+const QUESTIONS_AT_ONCE = 100;
 /** Messages are in answers whose strings have 15 bits for their length in bytes, at up to 3 bytes a unit. */
 const MESSAGE_MAX = 2000;
 
@@ -94,10 +96,12 @@ export class PolicyChecks {
     this.policies = policies;
   }
 
-  /** Throws POLICY_VIOLATION if the topic may not be created. */
-  checkCreateTopic(metadata: CreateTopicRequestMetadata): void {
+  /** Of each topic why it may not be created (POLICY_VIOLATION), or `undefined`. */
+  checkCreateTopics(topics: readonly CreateTopicRequestMetadata[]): (KafkaError | undefined)[] {
     const policy = this.policies?.createTopic;
-    if (policy !== undefined) this.ask('create.topic.policy', () => policy.validate(metadata));
+    if (policy === undefined) return [];
+    const questions = topics.map(metadata => () => policy.validate(metadata));
+    return this.ask('create.topic.policy', questions);
   }
 
   /** Throws POLICY_VIOLATION if the configuration may not be set. */
@@ -105,44 +109,68 @@ export class PolicyChecks {
     const policy = this.policies?.alterConfig;
     if (policy === undefined) return;
     const resource = { type: resourceTypeName(type), name };
-    this.ask('alter.config.policy', () => policy.validate({ resource, configs }));
+    const [refusal] = this.ask('alter.config.policy', [() => policy.validate({ resource, configs })]);
+    if (refusal !== undefined) throw refusal;
   }
 
-  private ask(key: string, validate: () => unknown): void {
-    const { clock } = this;
-    const askedMs = clock.monotonicMs();
-    if (askedMs - this.windowStartMs >= WINDOW_MS) {
-      this.windowStartMs = askedMs;
+  /** The watch over a policy costs more than most policies: it is for many questions at a time. */
+  private ask(key: string, questions: readonly (() => unknown)[]): (KafkaError | undefined)[] {
+    const answers: Answer[] = [];
+    while (answers.length < questions.length) {
+      if (!this.hasTime()) {
+        answers.push({ refusal: `${key} takes too long; try again later`, isMistake: false });
+        continue;
+      }
+      const end = Math.min(questions.length, answers.length + QUESTIONS_AT_ONCE);
+      const ended = this.policies!.runWithin(CALL_MAX_MS, () => {
+        while (answers.length < end && this.spentMs < WINDOW_BUDGET_MS)
+          answers.push(this.answer(key, questions[answers.length]!));
+      });
+      if (ended) continue;
+      this.spentMs = WINDOW_BUDGET_MS;
+      answers.push({ refusal: `${key} was broken off after ${CALL_MAX_MS} ms`, isMistake: true });
+    }
+    // The watch may have broken off the last one when it had just been answered.
+    return answers.slice(0, questions.length).map(({ refusal, isMistake }) => {
+      if (isMistake) this.logger.error(key, 'a policy does not work as it should', { key, problem: refusal });
+      return refusal === undefined ? undefined : violation(refusal);
+    });
+  }
+
+  private hasTime(): boolean {
+    const nowMs = this.clock.monotonicMs();
+    if (nowMs - this.windowStartMs >= WINDOW_MS) {
+      this.windowStartMs = nowMs;
       this.spentMs = 0;
     }
-    if (this.spentMs >= WINDOW_BUDGET_MS) throw violation(`${key} takes too long; try again later`);
-    let refusal: string | undefined;
-    let misbehaved = false;
-    const ended = this.policies!.runWithin(CALL_MAX_MS, () => {
-      const startMs = clock.monotonicMs();
-      try {
-        const given = validate();
-        misbehaved = given !== undefined;
-        if (misbehaved)
-          refusal = `${key} gave back a value: it must throw to refuse, and else give back nothing`;
-        // A rejection that nobody waits for would end the process.
-        if (given instanceof Promise) given.catch(() => {});
-      } catch (error) {
-        misbehaved = isMistake(error);
-        refusal = messageOf(error);
-      }
-      this.spentMs += clock.monotonicMs() - startMs;
-    });
-    if (!ended) {
-      this.spentMs = WINDOW_BUDGET_MS;
-      misbehaved = true;
-      refusal = `${key} was broken off after ${CALL_MAX_MS} ms`;
+    return this.spentMs < WINDOW_BUDGET_MS;
+  }
+
+  /** Runs in the time that is watched, and may not come back. */
+  private answer(key: string, question: () => unknown): Answer {
+    const startMs = this.clock.monotonicMs();
+    try {
+      const given = question();
+      // A rejection that nobody waits for would end the process.
+      if (given instanceof Promise) given.catch(() => {});
+      if (given === undefined) return ALLOWED;
+      const refusal = `${key} gave back a value: it must throw to refuse, and else give back nothing`;
+      return { refusal, isMistake: true };
+    } catch (error) {
+      return { refusal: messageOf(error), isMistake: isMistake(error) };
+    } finally {
+      this.spentMs += this.clock.monotonicMs() - startMs;
     }
-    if (refusal === undefined) return;
-    if (misbehaved) this.logger.error(key, 'a policy does not work as it should', { key, problem: refusal });
-    throw violation(refusal);
   }
 }
+
+interface Answer {
+  readonly refusal: string | undefined;
+  /** Of the policy, more likely than a decision. */
+  readonly isMistake: boolean;
+}
+
+const ALLOWED: Answer = { refusal: undefined, isMistake: false };
 
 function violation(text: string): KafkaError {
   return new KafkaError(Errors.POLICY_VIOLATION, text);

@@ -18,7 +18,7 @@ import { describeTopicConfigs } from './config-describer.ts';
 import { ConfigOperation, type ConfigurationControlManager } from './configuration-control-manager.ts';
 import { atomicResult, type ControllerResult } from './controller-result.ts';
 import type { PartitionChangeQuota } from './partition-change-quota.ts';
-import type { PolicyChecks } from './policies.ts';
+import type { CreateTopicRequestMetadata, PolicyChecks } from './policies.ts';
 import { defaultDirectory, type PartitionAssignment, ReplicaPlacer } from './replica-placer.ts';
 
 /** How many partitions one request may create, and about how many records one operation may write. */
@@ -36,6 +36,13 @@ export interface TopicControlOptions {
   readonly defaultReplicationFactor: number;
   /** `delete.topic.enable` */
   readonly deleteEnabled: boolean;
+}
+
+/** A topic that can be created, if nobody minds. */
+interface TopicPlan {
+  readonly topic: CreatableTopic;
+  readonly configRecords: readonly MetadataRecord[];
+  readonly assignments: readonly PartitionAssignment[];
 }
 
 /** Creates and deletes topics and adds partitions. Topics of one request succeed or fail one by one. */
@@ -73,25 +80,38 @@ export class TopicControlManager {
   ): ControllerResult<CreatableTopicResult[]> {
     const counts = countBy(topics.map(topic => topic.name));
     const total = topics.reduce((sum, topic) => sum + this.partitionsAsked(topic), 0);
+    const byName = new Map(topics.map(topic => [topic.name, topic]));
+    const plans = [...counts].map(([name, count]) =>
+      capture<TopicPlan | KafkaError>(
+        () => {
+          if (count > 1)
+            throw new KafkaError(Errors.INVALID_REQUEST, `topic '${name}' is in the request twice`);
+          if (total > MAX_PARTITIONS_PER_REQUEST) throw tooMany();
+          checkNewName(image, name);
+          return this.planTopic(image, byName.get(name)!);
+        },
+        error => error,
+      ),
+    );
+    const sound = plans.filter((plan): plan is TopicPlan => !(plan instanceof KafkaError));
+    const refusals = this.policies.checkCreateTopics(sound.map(policyMetadata));
+    const refused = new Map(sound.map((plan, i) => [plan, refusals[i]]));
     const records: MetadataRecord[] = [];
-    const results: CreatableTopicResult[] = [];
-    for (const [name, count] of counts) {
-      results.push(
-        capture(
-          () => {
-            if (count > 1)
-              throw new KafkaError(Errors.INVALID_REQUEST, `topic '${name}' is in the request twice`);
-            if (total > MAX_PARTITIONS_PER_REQUEST) throw tooMany();
-            const topic = topics.find(each => each.name === name)!;
-            checkNewName(image, name);
-            const created = this.createTopic(image, topic, quota);
-            records.push(...created.records);
-            return created.result;
-          },
-          error => failedTopic(name, error),
-        ),
-      );
-    }
+    const results = [...counts.keys()].map((name, i) =>
+      capture(
+        () => {
+          const plan = plans[i]!;
+          if (plan instanceof KafkaError) throw plan;
+          const refusal = refused.get(plan);
+          if (refusal !== undefined) throw refusal;
+          quota(plan.assignments.length);
+          const created = this.createTopic(image, plan);
+          records.push(...created.records);
+          return created.result;
+        },
+        error => failedTopic(name, error),
+      ),
+    );
     return atomicResult(validateOnly ? [] : records, results);
   }
 
@@ -172,11 +192,7 @@ export class TopicControlManager {
     return topic.numPartitions === -1 ? this.options.defaultPartitions : Math.max(0, topic.numPartitions);
   }
 
-  private createTopic(
-    image: MetadataImage,
-    topic: CreatableTopic,
-    quota: PartitionChangeQuota,
-  ): { records: MetadataRecord[]; result: CreatableTopicResult } {
+  private planTopic(image: MetadataImage, topic: CreatableTopic): TopicPlan {
     const { name } = topic;
     // As in Kafka, the last value of a key counts, and a null is a bad value rather than a bad request.
     const given = new Map(topic.configs.map(config => [config.name, config.value]));
@@ -191,8 +207,13 @@ export class TopicControlManager {
     );
     const assignments =
       topic.assignments.length > 0 ? manualAssignments(image, topic) : this.place(image, topic);
-    this.checkPolicy(topic, assignments);
-    quota(assignments.length);
+    return { topic, configRecords, assignments };
+  }
+
+  private createTopic(
+    image: MetadataImage,
+    { topic: { name }, configRecords, assignments }: TopicPlan,
+  ): { records: MetadataRecord[]; result: CreatableTopicResult } {
     const topicId = randomUuid(size => this.random.bytes(size));
     const records: MetadataRecord[] = [
       metadataRecord('TopicRecord', { name, topicId }),
@@ -222,20 +243,6 @@ export class TopicControlManager {
       configs,
     };
     return { records, result };
-  }
-
-  /** As in Kafka, the policy is told of replicas only where they are assigned by hand, and else of their numbers. */
-  private checkPolicy(topic: CreatableTopic, assignments: readonly PartitionAssignment[]): void {
-    const byHand = topic.assignments.length > 0;
-    this.policies.checkCreateTopic({
-      topic: topic.name,
-      numPartitions: byHand ? null : assignments.length,
-      replicationFactor: byHand ? null : assignments[0]!.replicas.length,
-      replicasAssignments: byHand
-        ? new Map(assignments.map(({ replicas }, partition) => [partition, [...replicas]]))
-        : null,
-      configs: new Map(topic.configs.map(({ name, value }) => [name, value!])),
-    });
   }
 
   private place(image: MetadataImage, topic: CreatableTopic): PartitionAssignment[] {
@@ -330,6 +337,20 @@ export class TopicControlManager {
         : request.assignments.map((each, i) => manualAssignment(image, present + i, each.brokerIds, factor));
     return placed.map((assignment, i) => newPartition(image, topic.id, present + i, assignment));
   }
+}
+
+/** As in Kafka, the policy is told of replicas only where they are assigned by hand, and else of their numbers. */
+function policyMetadata({ topic, assignments }: TopicPlan): CreateTopicRequestMetadata {
+  const byHand = topic.assignments.length > 0;
+  return {
+    topic: topic.name,
+    numPartitions: byHand ? null : assignments.length,
+    replicationFactor: byHand ? null : assignments[0]!.replicas.length,
+    replicasAssignments: byHand
+      ? new Map(assignments.map(({ replicas }, partition) => [partition, [...replicas]]))
+      : null,
+    configs: new Map(topic.configs.map(({ name, value }) => [name, value!])),
+  };
 }
 
 function checkNewName(image: MetadataImage, name: string): void {

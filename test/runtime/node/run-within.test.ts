@@ -21,6 +21,11 @@ describe('a run within a time', () => {
     expect(ran).toEqual(['another']);
   });
 
+  test('breaks off a pattern that goes back and forth', () => {
+    const endless = (): void => void /^(a+)+$/.test(`${'a'.repeat(60)}!`);
+    expect(runWithin(20, endless)).toBe(false);
+  });
+
   test('throws what is thrown, as it is', () => {
     const error = new TypeError('x');
     const fail = (): void => {
