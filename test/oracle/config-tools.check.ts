@@ -36,7 +36,8 @@ afterAll(async () => {
 });
 
 /** Keys of ours, which Apache Kafka does not have. */
-const OWN_KEYS = /^ {2}(alter\.config\.policy|broker\.crash\.detection\.enable|create\.topic\.policy|log\.dirs\.min\.free\.bytes|log\.durability)=/;
+const OWN_KEYS =
+  /^ {2}(alter\.config\.policy|broker\.crash\.detection\.enable|create\.topic\.policy|log\.dirs\.min\.free\.bytes|log\.durability)=/;
 /** What two brokers cannot have in common: ports and directories. */
 const OWN_VALUES = /^ {2}(advertised\.listeners|controller\.quorum\.\w+|listeners|log\.dirs)=/;
 
