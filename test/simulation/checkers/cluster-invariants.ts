@@ -208,7 +208,8 @@ export class ClusterInvariants {
       this.checkProducers(before, replica, atMs, findings);
       if (replica.leaderEpoch < before.leaderEpoch)
         findings.add('R2', atMs, `${where}: leader epoch ${replica.leaderEpoch} after ${before.leaderEpoch}`);
-      if (logStartOffset < before.logStartOffset)
+      // Behind a leader that has lost everything a log begins anew.
+      if (logStartOffset < before.logStartOffset && !this.mayLose)
         findings.add('S6', atMs, `${where}: log start ${logStartOffset} after ${before.logStartOffset}`);
       const stillLeads = before.isLeader && replica.isLeader && before.leaderEpoch === replica.leaderEpoch;
       if (stillLeads && highWatermark < before.highWatermark) {

@@ -17,7 +17,7 @@ import {
   NO_BROKER,
   type TrafficSettings,
 } from './cluster-client.ts';
-import { Unanswered } from './protocol-connection.ts';
+import { type ProtocolConnection, Unanswered } from './protocol-connection.ts';
 
 export interface ProducerSettings extends TrafficSettings {
   readonly acks: -1 | 0 | 1;
@@ -51,8 +51,13 @@ interface Batch {
   readonly isLast: boolean;
   /** Some attempt may have been written. */
   indefinite: boolean;
-  /** One after it was acknowledged first: a leader that knew nothing of the producer takes any sequence, as in Kafka. */
+  /**
+   * One after it may have been written first: it was acknowledged first, went to another leader, or was under way when
+   * this one was refused. A leader that knows nothing of the producer takes any sequence, as in Kafka.
+   */
   overtaken: boolean;
+  /** The connection of the last attempt. */
+  sentOn: ProtocolConnection | undefined;
   done: boolean;
 }
 
@@ -209,6 +214,7 @@ export class SimProducer implements SimClient {
       isLast,
       indefinite: false,
       overtaken: false,
+      sentOn: undefined,
       done: false,
     };
     this.open++;
@@ -316,7 +322,13 @@ export class SimProducer implements SimClient {
       if (version === undefined) throw new Unanswered('no version of Produce in common', false);
       const records = new Map(batches.map(batch => [batch, this.encode(batch)]));
       const body = this.request(batches, records, version);
-      for (const batch of batches) batch.indefinite = batch.indefinite || settings.acks === 0;
+      for (const batch of batches) {
+        batch.indefinite = batch.indefinite || settings.acks === 0;
+        batch.sentOn = connection;
+        const order = batch.partition.unacknowledged;
+        for (const earlier of order.slice(0, Math.max(0, order.indexOf(batch))))
+          if (earlier.sentOn !== connection) earlier.overtaken = true;
+      }
       if (settings.acks === 0) {
         connection.send(ProduceRequest, version, body);
         for (const batch of batches) this.acknowledge(batch, -1);
@@ -553,6 +565,7 @@ export class SimProducer implements SimClient {
     }
     const order = batch.partition.unacknowledged;
     const before = order.indexOf(batch);
+    if (order.slice(before + 1).some(later => !queue.includes(later))) batch.overtaken = true;
     const at = queue.findIndex(other => {
       const position = order.indexOf(other);
       return position < 0 || position > before;
