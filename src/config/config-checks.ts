@@ -183,7 +183,19 @@ const checkDirectories: Check = (config, report) => {
     if (seen.has(directory)) report(key, `holds ${directory} twice`);
     seen.add(directory);
   }
+  const problem = cordonedProblem(config);
+  if (problem !== undefined) report('cordoned.log.dirs', problem);
 };
+
+/** What is wrong with `cordoned.log.dirs`, as the rest of a sentence. Only the broker knows the directories it has. */
+export function cordonedProblem(config: KafkaConfig): string | undefined {
+  const cordoned = config.list('cordoned.log.dirs');
+  if (cordoned.includes('*')) {
+    return cordoned.length > 1 ? 'holds *, which stands for all of log.dirs, and others' : undefined;
+  }
+  if (new Set(cordoned).size === config.cordonedLogDirs.length) return undefined;
+  return `must hold only directories of log.dirs: ${config.logDirs.join(', ')}`;
+}
 
 const checkTimes: Check = (config, report) => {
   for (const [name, lowest] of [

@@ -72,11 +72,13 @@ export class DynamicBrokerConfig {
 
 /** What is wrong in `after` that is not in `before`: values that are each right, and contradict each other. */
 export function newProblem(before: KafkaConfig, after: KafkaConfig): string | undefined {
-  const textOf = ({ key, message }: { key: string; message: string }): string => `${key} ${message}`;
-  const known = new Set(checkKafkaConfig(before).map(textOf));
-  return checkKafkaConfig(after)
-    .map(textOf)
-    .find(text => !known.has(text));
+  const problemsOf = (config: KafkaConfig): string[] =>
+    checkKafkaConfig(config)
+      // Of another broker's directories nothing is known here; those that are none are passed over.
+      .filter(({ key }) => key !== 'cordoned.log.dirs')
+      .map(({ key, message }) => `${key} ${message}`);
+  const known = new Set(problemsOf(before));
+  return problemsOf(after).find(text => !known.has(text));
 }
 
 function changedKeys(before: KafkaConfig, after: KafkaConfig): ChangedKey[] {

@@ -68,6 +68,8 @@ export class KafkaConfig {
   readonly interBrokerListenerName: string;
   /** Absolute. */
   readonly logDirs: readonly string[];
+  /** Those of {@link logDirs} that get no new partitions. */
+  readonly cordonedLogDirs: readonly string[];
   /** The directory that holds `__cluster_metadata-0`. Absolute. */
   readonly metadataLogDir: string;
   readonly quorumVoters: readonly QuorumVoter[];
@@ -112,6 +114,9 @@ export class KafkaConfig {
 
     const directories = this.optionalList('log.dirs');
     this.logDirs = (directories.length > 0 ? directories : this.list('log.dir')).map(absolute);
+    const cordoned = this.list('cordoned.log.dirs');
+    const isAll = cordoned.includes('*');
+    this.cordonedLogDirs = this.logDirs.filter(path => isAll || cordoned.map(absolute).includes(path));
     const metadataDirectory = this.optionalString('metadata.log.dir');
     this.metadataLogDir = metadataDirectory === null ? this.logDirs[0]! : absolute(metadataDirectory);
     this.quorumVoters = this.list('controller.quorum.voters').map(each => unwrap(parseQuorumVoter(each)));

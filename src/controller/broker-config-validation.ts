@@ -1,4 +1,5 @@
 import { recognizeBrokerKey } from '../config/broker-keys.ts';
+import { cordonedProblem } from '../config/config-checks.ts';
 import { newProblem } from '../config/dynamic-broker-config.ts';
 import { brokerKey, READ_AT_START, runningBrokerKey } from '../config/dynamic-broker-keys.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
@@ -68,7 +69,18 @@ export function brokerConfigProblem(change: BrokerConfigChange): string | undefi
     const problem = keyProblem(name, change.brokerName) ?? valueProblemOf(name, value);
     if (problem !== undefined) return problem;
   }
-  return threadsProblem(change) ?? localRetentionProblem(change.after) ?? contradiction(change);
+  return (
+    threadsProblem(change) ??
+    cordoningProblem(change) ??
+    localRetentionProblem(change.after) ??
+    contradiction(change)
+  );
+}
+
+function cordoningProblem({ after, changed, isLocalBroker }: BrokerConfigChange): string | undefined {
+  const key = 'cordoned.log.dirs';
+  const problem = isLocalBroker && changed.has(key) ? cordonedProblem(after) : undefined;
+  return problem === undefined ? undefined : `${key} ${problem}`;
 }
 
 function contradiction({ before, after }: BrokerConfigChange): string | undefined {

@@ -53,7 +53,8 @@ export class FutureLogs {
 
   /**
    * Throws LOG_DIR_NOT_FOUND for a directory that is not one of `log.dirs`, KAFKA_STORAGE_ERROR for one that does not
-   * work, INVALID_TOPIC_EXCEPTION where the name of the topic leaves no room for that of the directory.
+   * work, INVALID_REPLICA_ASSIGNMENT for one that is cordoned, INVALID_TOPIC_EXCEPTION where the name of the topic
+   * leaves no room for that of the directory.
    */
   checkDestination(topicPartition: TopicPartition, logDir: string): void {
     const directory = this.directories.find(logDir);
@@ -62,6 +63,10 @@ export class FutureLogs {
     }
     if (directory.state.isOffline) {
       throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, `log directory ${logDir} is offline`);
+    }
+    if (this.directories.isCordoned(logDir)) {
+      const text = `log directory ${logDir} gets no new replicas: cordoned.log.dirs names it`;
+      throw new KafkaError(Errors.INVALID_REPLICA_ASSIGNMENT, text);
     }
     if (this.nameFor(topicPartition) === undefined) {
       throw new KafkaError(Errors.INVALID_TOPIC_EXCEPTION, 'the name of the topic is too long for a move');

@@ -14,6 +14,8 @@ export type CheckpointKind =
 /** The `log.dirs` of a broker: their locks and checkpoints, where a new replica goes, and the failure of one (S8). */
 export class LogDirectories {
   readonly all: readonly LogDirectory[];
+  /** Of a path: whether it gets no new partitions (`cordoned.log.dirs`). */
+  isCordoned: (path: string) => boolean = () => false;
   private readonly registry: LogRegistry;
   private readonly logger: Logger;
   private readonly onFailure: ((logDir: string, error: Error, remaining: number) => void) | undefined;
@@ -81,15 +83,25 @@ export class LogDirectories {
     for (const directory of this.all) this.guarded(directory, () => directory.space.check());
   }
 
-  /** `logDir`, or the one that has fewest partitions, of those that take records if there are any. Throws KAFKA_STORAGE_ERROR if none such works. */
+  /**
+   * `logDir`, or the one that has fewest partitions, of those that are not cordoned and take records if there are any.
+   * Throws KAFKA_STORAGE_ERROR if none works.
+   */
   place(logDir: string | undefined): LogDirectory {
     let best: LogDirectory | undefined;
     for (const directory of this.all) {
       if (directory.state.isOffline || (logDir !== undefined && directory.path !== logDir)) continue;
-      if (best === undefined || isBetterPlace(directory, best)) best = directory;
+      if (best === undefined || this.isBetterPlace(directory, best)) best = directory;
     }
     if (best === undefined) throw new KafkaError(Errors.KAFKA_STORAGE_ERROR, 'no log directory is online');
     return best;
+  }
+
+  private isBetterPlace(one: LogDirectory, other: LogDirectory): boolean {
+    const isCordoned = this.isCordoned(one.path);
+    if (isCordoned !== this.isCordoned(other.path)) return !isCordoned;
+    if (one.space.isLow !== other.space.isLow) return other.space.isLow;
+    return one.partitions < other.partitions;
   }
 
   /** The broker epoch that all clean-shutdown markers name; -1 if one is missing or they differ. */
@@ -126,9 +138,4 @@ export class LogDirectories {
       if (!(error instanceof KafkaError)) throw error;
     }
   }
-}
-
-function isBetterPlace(one: LogDirectory, other: LogDirectory): boolean {
-  if (one.space.isLow !== other.space.isLow) return other.space.isLow;
-  return one.partitions < other.partitions;
 }

@@ -61,6 +61,8 @@ export interface LogManagerOptions {
   readonly retentionCheckMs?: number;
   /** log.dirs.min.free.bytes as it is now; default: 0, none. */
   readonly minFreeBytes?: () => number;
+  /** cordoned.log.dirs as they are now: paths of {@link logDirs}. Default: none. */
+  readonly cordonedLogDirs?: () => readonly string[];
   /** producer.id.expiration.ms as it is now. */
   readonly producerIdExpirationMs?: () => number;
   /** producer.id.expiration.check.interval.ms */
@@ -121,6 +123,7 @@ export class LogManager {
       options.minFreeBytes ?? (() => 0),
       options.onLogDirFailure,
     );
+    this.directories.isCordoned = path => options.cordonedLogDirs?.().includes(path) ?? false;
     this.scheduler = new Scheduler(runtime.timers);
     this.futures = new FutureLogs(
       this.environment,

@@ -21,6 +21,10 @@ export interface BrokerLifecycleOptions {
   readonly clusterId: string;
   /** Asked for at each attempt to register. */
   readonly registration: () => BrokerRegistrationRequest;
+  /** Of the log directories that get no new partitions, as they are now. */
+  readonly cordonedDirectories: () => readonly Uuid[];
+  /** Whether the active controller can be told of them. */
+  readonly isCordoningKnown: () => boolean;
   /** `broker.heartbeat.interval.ms`. */
   readonly heartbeatIntervalMs: number;
   /** `broker.session.timeout.ms`: the controller fences a broker that it has not heard of for so long. */
@@ -144,6 +148,20 @@ export class BrokerLifecycleManager implements MetadataPublisher {
   onMetadataUpdate(_delta: MetadataDelta, image: MetadataImage): void {
     this.image = image;
     this.advance();
+  }
+
+  /** Other directories may be cordoned: the next heartbeat tells, at once. */
+  onConfigChanged(): void {
+    if (this.state !== 'FENCED' && this.state !== 'RUNNING') return;
+    const told = this.image.cluster.broker(this.options.brokerId)?.cordonedDirectories ?? [];
+    if ([...told].sort().join() !== [...this.options.cordonedDirectories()].sort().join()) this.heartbeat();
+  }
+
+  /** Null where the controller knows of none and there are none. */
+  private cordonedToTell(): Uuid[] | null {
+    const cordoned = [...this.options.cordonedDirectories()];
+    const isKnown = (this.image.cluster.broker(this.options.brokerId)?.cordonedDirectories ?? []).length > 0;
+    return (cordoned.length > 0 || isKnown) && this.options.isCordoningKnown() ? cordoned : null;
   }
 
   /** A log directory has failed: the next heartbeat tells, at once. */
@@ -341,7 +359,7 @@ export class BrokerLifecycleManager implements MetadataPublisher {
       wantFence: false,
       wantShutDown,
       offlineLogDirs: [...this.offlineDirectories],
-      cordonedLogDirs: null,
+      cordonedLogDirs: this.cordonedToTell(),
     };
     this.channel.send(BROKER_HEARTBEAT, request, { timeoutMs: this.options.sessionTimeoutMs }).then(
       ({ errorCode, shouldShutDown }) => {

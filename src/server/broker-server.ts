@@ -49,6 +49,8 @@ const LOG_PERIOD_MS = 10_000;
 /** The largest answer to a fetch of records: a leader sends a batch that is larger than what was asked for whole. */
 const FETCH_FRAME_MAX_BYTES = 0x7fff_ffff;
 
+/** From its version 2 on a heartbeat names cordoned directories. */
+const BROKER_HEARTBEAT_API = 63;
 const ALTER_PARTITION = { request: AlterPartitionRequest, response: AlterPartitionResponse };
 
 export interface BrokerServerOptions {
@@ -213,6 +215,7 @@ export class BrokerServer {
       highWatermarkCheckpointMs: config.long('replica.high.watermark.checkpoint.interval.ms'),
       retentionCheckMs: config.long('log.retention.check.interval.ms'),
       minFreeBytes: () => dynamicConfig.current.long('log.dirs.min.free.bytes'),
+      cordonedLogDirs: () => dynamicConfig.current.cordonedLogDirs,
       producerIdExpirationMs: () => dynamicConfig.current.int('producer.id.expiration.ms'),
       producerIdExpirationCheckMs: config.int('producer.id.expiration.check.interval.ms'),
       cleanerConfig: () => cleanerConfigOf(dynamicConfig.current),
@@ -322,6 +325,7 @@ export class BrokerServer {
       socketServer.setConnectionLimits(listenerLimits(runtime, config));
       quotas.connections.setLimits(connectionRateLimits(config));
       logManager.onConfigChanged();
+      lifecycle.onConfigChanged();
       replicaManager.onConfigChanged();
     });
     const channels = [controllerChannel, forwardingChannel, heartbeatChannel];
@@ -355,6 +359,9 @@ export class BrokerServer {
         logDirs: config.logDirs.flatMap(logDir => directoryIds.get(logDir) ?? []),
         previousBrokerEpoch: this.logManager.previousBrokerEpoch,
       }),
+      cordonedDirectories: () =>
+        this.dynamicConfig.current.cordonedLogDirs.flatMap(logDir => directoryIds.get(logDir) ?? []),
+      isCordoningKnown: () => (channel.controllerVersions()?.get(BROKER_HEARTBEAT_API)?.maxVersion ?? 0) >= 2,
       heartbeatIntervalMs: config.int('broker.heartbeat.interval.ms'),
       sessionTimeoutMs: config.int('broker.session.timeout.ms'),
       registrationTimeoutMs: config.int('initial.broker.registration.timeout.ms'),

@@ -83,6 +83,18 @@ describe('the configuration of a running broker', () => {
     expect(config.current.int('num.partitions')).toBe(1);
   });
 
+  test('has the directories that get no new partitions, of those that there are', () => {
+    const config = new DynamicBrokerConfig(brokerConfig('log.dirs=/a,/b\n'));
+    expect(config.current.cordonedLogDirs).toEqual([]);
+    config.update(NONE, set({ 'cordoned.log.dirs': '/b,/gone' }));
+    expect(config.current.cordonedLogDirs).toEqual(['/b']);
+    config.update(NONE, set({ 'cordoned.log.dirs': '*' }));
+    expect(config.current.cordonedLogDirs).toEqual(['/a', '/b']);
+    config.update(set({ 'cordoned.log.dirs': '/a' }), NONE);
+    config.update(NONE, NONE);
+    expect(config.current.cordonedLogDirs).toEqual([]);
+  });
+
   test('stays as it was when what is set contradicts itself', () => {
     const config = new DynamicBrokerConfig(brokerConfig());
     config.update(set({ 'log.retention.ms': '5000' }), NONE);

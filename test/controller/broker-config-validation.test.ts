@@ -50,6 +50,8 @@ const ACCEPTED: readonly [brokerName: string, key: string, value: string | undef
   ['1', 'replica.alter.log.dirs.io.max.bytes.per.second', '5'],
   ['1', 'remote.log.reader.threads', '20'],
   ['1', 'metric.reporters', ''],
+  ['1', 'cordoned.log.dirs', '*'],
+  ['1', 'cordoned.log.dirs', ''],
   // Nothing is set for these: to delete them changes nothing.
   ['1', 'node.id', undefined],
   ['', 'num.partitions', undefined],
@@ -92,6 +94,9 @@ const REFUSED: readonly [brokerName: string, key: string, value: string, why: st
   ['1', 'max.connections.per.ip.overrides', 'nonsense', 'address:connections'],
   ['1', 'max.connections.per.ip.overrides', '127.0.0.1:x', 'address:connections'],
   ['1', 'min.insync.replicas', '0', 'at least 1'],
+  ['1', 'cordoned.log.dirs', '/x', 'only directories of log.dirs'],
+  ['1', 'cordoned.log.dirs', '*,/x', 'and others'],
+  ['', 'cordoned.log.dirs', '*', 'broker by broker'],
   ['1', 'metric.reporters', 'no.such.Class', 'cannot be loaded'],
   ['1', 'ssl.engine.factory.class', 'no.such.Class', 'cannot be loaded'],
   ['1', 'producer.id.expiration.ms', '0', 'at least 1'],

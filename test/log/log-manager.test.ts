@@ -135,6 +135,24 @@ describe('LogManager', () => {
     );
   });
 
+  it('places no new log in a cordoned directory but by name, or where there is no other', async () => {
+    let cordoned: string[] = ['/a'];
+    const options = { logDirs: ['/a', '/b'], cordonedLogDirs: () => cordoned };
+    const manager = await openManager(new ManualRuntime(), LOG_CONFIG, options);
+    let partition = 0;
+    const place = (logDir?: string) =>
+      manager.getOrCreateLog({ topic: 't', partition: partition++ }, ID, undefined, logDir).logDirectory;
+    expect([place(), place(), place('/a'), place()]).toEqual(['/b', '/b', '/a', '/b']);
+    expect(() => manager.futures.checkDestination({ topic: 't', partition: 0 }, '/a')).toThrow(
+      expect.objectContaining({ code: Errors.INVALID_REPLICA_ASSIGNMENT }),
+    );
+    manager.futures.checkDestination({ topic: 't', partition: 2 }, '/b');
+    cordoned = ['/a', '/b'];
+    expect(place()).toBe('/a');
+    cordoned = [];
+    expect(place()).toBe('/a');
+  });
+
   it('deletes at once for all who ask, later on disk, and a new partition of the name starts anew', async () => {
     const runtime = new ManualRuntime();
     const manager = await openManager(runtime);

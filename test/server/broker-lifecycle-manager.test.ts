@@ -18,6 +18,8 @@ let registrations: {
   refuse(code: number): void;
   reject(error: unknown): void;
 }[];
+let cordoned: string[] = [];
+let controllerKnowsCordoning = true;
 let heartbeats: {
   request: BrokerHeartbeatRequest;
   reply(shouldShutDown: boolean, errorCode?: number): void;
@@ -52,6 +54,8 @@ beforeEach(() => {
   runtime = new ManualRuntime();
   registrations = [];
   heartbeats = [];
+  cordoned = [];
+  controllerKnowsCordoning = true;
   caughtUp = [];
   logger = new MemoryLogger();
   const channel = {
@@ -86,6 +90,8 @@ beforeEach(() => {
       logDirs: [],
       previousBrokerEpoch: -1,
     }),
+    cordonedDirectories: () => cordoned,
+    isCordoningKnown: () => controllerKnowsCordoning,
     heartbeatIntervalMs: 2000,
     sessionTimeoutMs: 9000,
     registrationTimeoutMs: 60_000,
@@ -121,6 +127,32 @@ describe('BrokerLifecycleManager', () => {
     publish(imageOf(broker(1)));
     await started;
     expect(running).toBe(true);
+  });
+
+  test('tells which directories get no new partitions, at once, and when there are none any more', async () => {
+    await run();
+    const told = () => heartbeats.at(-1)!.request.cordonedLogDirs;
+    expect(told()).toBeNull();
+    const sent = heartbeats.length;
+    lifecycle.onConfigChanged();
+    expect(heartbeats).toHaveLength(sent);
+    cordoned = [ZERO_UUID];
+    lifecycle.onConfigChanged();
+    expect(heartbeats).toHaveLength(sent + 1);
+    expect(told()).toEqual([ZERO_UUID]);
+    heartbeats.at(-1)!.reply(false);
+    await settle();
+    publish(imageOf(broker(1, { cordonedLogDirs: [ZERO_UUID] })));
+    cordoned = [];
+    lifecycle.onConfigChanged();
+    expect(told()).toEqual([]);
+  });
+
+  test('does not tell them to a controller that does not know what that is', async () => {
+    controllerKnowsCordoning = false;
+    cordoned = [ZERO_UUID];
+    await run();
+    expect(heartbeats.at(-1)!.request.cordonedLogDirs).toBeNull();
   });
 
   test('the registration of an earlier life is not its own', async () => {

@@ -168,6 +168,24 @@ test('a secret that was set is in no log line and no answer', async () => {
   await alter('1', { [key]: null });
 });
 
+test('a broker whose directories are all cordoned gets no new partitions, and gets them again', async () => {
+  const created = async (name: string): Promise<number> => {
+    const answer = await client.ask([CreateTopicsRequest, CreateTopicsResponse], 5, {
+      topics: [{ name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }],
+      timeoutMs: 5000,
+    });
+    return answer!.topics[0]!.errorCode;
+  };
+  const cordonedInImage = () => broker.services.metadata().cluster.broker(1)!.cordonedDirectories ?? [];
+  expect(await alter('1', { 'cordoned.log.dirs': '*' })).toBe(Errors.NONE);
+  await vi.waitFor(() => expect(cordonedInImage()).toHaveLength(1), 10_000);
+  expect(await created('kept-out')).toBe(Errors.INVALID_REPLICATION_FACTOR);
+  expect(await alter('1', { 'cordoned.log.dirs': '/elsewhere' })).toBe(Errors.INVALID_REQUEST);
+  expect(await alter('1', { 'cordoned.log.dirs': null })).toBe(Errors.NONE);
+  await vi.waitFor(() => expect(cordonedInImage()).toEqual([]), 10_000);
+  expect(await created('let-in')).toBe(Errors.NONE);
+});
+
 test('a start loads each log with the configuration that its topic has in the metadata', async () => {
   await alter('', { 'log.retention.ms': '5000', 'producer.id.expiration.ms': '1234' });
   const loaded: [number, number][] = [];

@@ -9,7 +9,6 @@ import {
   list,
   long,
   noEffect,
-  refused,
   string,
 } from '../key-definition.ts';
 import { INTERNAL, NO_TIERED_STORAGE, THREADS } from './statuses.ts';
@@ -20,9 +19,7 @@ const COMPRESSION_TYPES = ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'pro
 export const LOG_KEYS: readonly KeyDefinition[] = [
   list('log.dir', '/tmp/kafka-logs', 'HIGH', 'The directory for records, if log.dirs is not given.'),
   list('log.dirs', null, 'HIGH', 'The directories for records. Without it, log.dir.'),
-  list('cordoned.log.dirs', '', 'MEDIUM', 'Directories of log.dirs that get no new partitions; * for all.', {
-    status: refused('this version cannot keep new partitions out of a directory'),
-  }),
+  list('cordoned.log.dirs', '', 'MEDIUM', 'Directories of log.dirs that get no new partitions; * for all.'),
   string(
     'log.durability',
     'page-cache',

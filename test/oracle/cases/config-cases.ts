@@ -119,6 +119,10 @@ const ASKED: readonly (readonly [key: string, value: string])[] = [
   ['leader.replication.throttled.rate', '-1'],
   ['log.local.retention.ms', '99999999999'],
   ['remote.log.reader.threads', '100'],
+  ['cordoned.log.dirs', '*'],
+  ['cordoned.log.dirs', '*,/x'],
+  ['cordoned.log.dirs', '/x'],
+  ['cordoned.log.dirs', ''],
 ];
 
 const ONE: Resource = [BROKER, '1'];

@@ -5,7 +5,13 @@ export const ORDERS_ID: Uuid = 'b3JkZXJzb3JkZXJzb3JkZQ';
 
 export function broker(
   brokerId: number,
-  options: { fenced?: boolean; listener?: string; rack?: string; logDirs?: Uuid[] } = {},
+  options: {
+    fenced?: boolean;
+    listener?: string;
+    rack?: string;
+    logDirs?: Uuid[];
+    cordonedLogDirs?: Uuid[];
+  } = {},
 ): MetadataRecord {
   return metadataRecord('RegisterBrokerRecord', {
     brokerId,
@@ -25,7 +31,7 @@ export function broker(
     fenced: options.fenced ?? false,
     inControlledShutdown: false,
     logDirs: options.logDirs ?? [],
-    cordonedLogDirs: null,
+    cordonedLogDirs: options.cordonedLogDirs ?? null,
   });
 }
 
