@@ -22,14 +22,14 @@ const MINUTE = 60_000;
 
 /** @type {readonly Step[]} */
 const steps = [
-  { name: 'test', limitMinutes: 10, run: limit => command('npm', ['test'], limit) },
+  { name: 'test', limitMinutes: 15, run: limit => command('npm', ['test'], limit) },
   { name: 'lint', limitMinutes: 3, run: limit => command('npm', ['run', 'lint'], limit) },
   { name: 'simulation', limitMinutes: 20, run: simulate },
   { name: 'every-byte', limitMinutes: 6, run: testEveryByte },
   { name: 'no-compiler', limitMinutes: 5, run: installWithoutCompiler },
   { name: 'current-node', limitMinutes: 6, run: testOnCurrentNode },
-  { name: 'clients', limitMinutes: 15, run: limit => command('npm', ['run', 'test:clients'], limit) },
-  { name: 'oracle', limitMinutes: 15, run: limit => command('npm', ['run', 'test:oracle'], limit) },
+  { name: 'clients', limitMinutes: 20, run: limit => command('npm', ['run', 'test:clients'], limit) },
+  { name: 'oracle', limitMinutes: 25, run: limit => command('npm', ['run', 'test:oracle'], limit) },
   { name: 'failover', limitMinutes: 10, run: testFailover },
   { name: 'bench', limitMinutes: 20, run: limit => command('npm', ['run', 'bench', '--', '--quick'], limit) },
 ];
