@@ -73,7 +73,7 @@ export function brokerConfigProblem(change: BrokerConfigChange): string | undefi
     threadsProblem(change) ??
     cordoningProblem(change) ??
     localRetentionProblem(change.after) ??
-    contradiction(change)
+    newProblem(change.before, change.after)
   );
 }
 
@@ -81,10 +81,6 @@ function cordoningProblem({ after, changed, isLocalBroker }: BrokerConfigChange)
   const key = 'cordoned.log.dirs';
   const problem = isLocalBroker && changed.has(key) ? cordonedProblem(after) : undefined;
   return problem === undefined ? undefined : `${key} ${problem}`;
-}
-
-function contradiction({ before, after }: BrokerConfigChange): string | undefined {
-  return newProblem(before, after);
 }
 
 /** Why the key cannot be set for `brokerName`, whatever its value. */

@@ -27,21 +27,20 @@ export class LogDirSpace {
   private readonly logger: Logger;
   private readonly path: string;
   private readonly reserve: () => number;
+  /** What {@link reserve} gave at the last look: it is not asked at each write. */
+  private reserveBytes: number;
   private current: SpaceState = 'ample';
   /** When it was last asked for. Unknown before: the first write asks. */
   private usableBytes = 0;
   private writtenSince = 0;
 
-  /** `reserve` is asked each time: it may change. One of 0 refuses nothing before the file system does. */
+  /** `reserve` is asked at each {@link check}: it may change. One of 0 refuses nothing before the file system does. */
   constructor(disk: Disk, logger: Logger, path: string, reserve: () => number) {
     this.disk = disk;
     this.logger = logger;
     this.path = path;
     this.reserve = reserve;
-  }
-
-  private get reserveBytes(): number {
-    return this.reserve();
+    this.reserveBytes = reserve();
   }
 
   get state(): SpaceState {
@@ -82,8 +81,12 @@ export class LogDirSpace {
     }
   }
 
-  /** Asks the file system. Called on a timer. Throws what {@link Disk.spaceSync} throws. */
+  /**
+   * Asks the file system: on a timer, and when the reserve may have changed. Throws what {@link Disk.spaceSync}
+   * throws.
+   */
   check(): void {
+    this.reserveBytes = this.reserve();
     if (this.reserveBytes === 0 && this.current === 'ample') return;
     this.usableBytes = this.disk.spaceSync(this.path).usableBytes;
     this.writtenSince = 0;

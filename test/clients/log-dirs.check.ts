@@ -53,6 +53,15 @@ async function produce(from: number, count: number): Promise<void> {
   await tool('org.apache.kafka.tools.ConsoleProducer', ['--topic', TOPIC], `${lines}\n`);
 }
 
+/** Runs kafka-reassign-partitions with a plan that has the replica move to `logDir`. */
+function mover(logDir: string): (...args: string[]) => Promise<string> {
+  const file = join(folder.path, 'move.json');
+  const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: [logDir] }];
+  writeFileSync(file, JSON.stringify({ version: 1, partitions }));
+  const plan = ['--reassignment-json-file', file];
+  return (...args) => tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', [...plan, ...args]);
+}
+
 describe('kafka-reassign-partitions between the log directories of a broker', () => {
   test('moves a replica, verifies that it is there, and kafka-log-dirs shows it; no record is lost', async () => {
     const topic = ['--create', '--topic', TOPIC, '--config', 'file.delete.delay.ms=1000'];
@@ -60,15 +69,7 @@ describe('kafka-reassign-partitions between the log directories of a broker', ()
     await produce(0, 500);
     const before = directoryOf(await described());
     const wanted = DIRS.find(dir => dir !== before)!;
-    const file = join(folder.path, 'move.json');
-    const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: [wanted] }];
-    writeFileSync(file, JSON.stringify({ version: 1, partitions }));
-    const reassign = (...args: string[]) =>
-      tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', [
-        '--reassignment-json-file',
-        file,
-        ...args,
-      ]);
+    const reassign = mover(wanted);
     const [started] = await Promise.all([reassign('--execute'), produce(500, 500)]);
     expect(started).toContain(
       `Successfully started moving log directory to ${wanted} for replica ${TOPIC}-0`,
@@ -93,15 +94,7 @@ describe('kafka-reassign-partitions between the log directories of a broker', ()
   test('a move that kill -9 breaks off goes on after the start', async () => {
     const from = directoryOf(await described());
     const wanted = DIRS.find(dir => dir !== from)!;
-    const file = join(folder.path, 'back.json');
-    const partitions = [{ topic: TOPIC, partition: 0, replicas: [1], log_dirs: [wanted] }];
-    writeFileSync(file, JSON.stringify({ version: 1, partitions }));
-    const reassign = (...args: string[]) =>
-      tool('org.apache.kafka.tools.reassign.ReassignPartitionsCommand', [
-        '--reassignment-json-file',
-        file,
-        ...args,
-      ]);
+    const reassign = mover(wanted);
     await reassign('--execute', '--replica-alter-log-dirs-throttle', '500');
     const names = () => readdirSync(wanted).filter(name => name.startsWith(TOPIC));
     await expect.poll(names, { timeout: 10_000 }).toEqual([expect.stringMatching(/-future$/)]);
