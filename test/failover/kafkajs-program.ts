@@ -29,7 +29,9 @@ export class KafkajsProgram {
   private readonly say: (line: string) => void;
   private readonly producer: Producer;
   private readonly consumer: Consumer;
+  /** By partition, the offset after the last record read, and the highest offset that was acknowledged. */
   private readonly positions = new Map<number, number>();
+  private readonly committed = new Map<number, number>();
   private draining = false;
   private stopped = false;
   private work: Promise<unknown> = Promise.resolve();
@@ -60,6 +62,7 @@ export class KafkajsProgram {
     // commitOffsets resolves as well when it did nothing because the consumer starts anew: only this event says it.
     this.consumer.on(this.consumer.events.COMMIT_OFFSETS, ({ payload }) => {
       for (const { partition, offset } of payload.topics.flatMap(({ partitions }) => partitions)) {
+        this.committed.set(partition, Number(offset));
         this.say(`committed\t${partition}\t${offset}`);
       }
     });
@@ -139,7 +142,8 @@ export class KafkajsProgram {
       eachBatch: async ({ batch, resolveOffset, heartbeat }) => {
         for (const message of batch.messages) {
           this.say(`read\t${batch.partition}\t${message.offset}\t${message.value?.toString()}`);
-          this.positions.set(batch.partition, Number(message.offset) + 1);
+          const position = Math.max(Number(message.offset) + 1, this.positions.get(batch.partition) ?? 0);
+          this.positions.set(batch.partition, position);
         }
         resolveOffset(batch.lastOffset());
         await heartbeat();
@@ -155,15 +159,16 @@ export class KafkajsProgram {
 
   private async commit(): Promise<void> {
     const { topic } = this.settings;
-    const positions = [...this.positions];
+    const positions = [...this.positions].filter(
+      ([partition, offset]) => offset > (this.committed.get(partition) ?? -1),
+    );
     if (positions.length === 0) return;
-    this.positions.clear();
     try {
       await this.consumer.commitOffsets(
         positions.map(([partition, offset]) => ({ topic, partition, offset: `${offset}` })),
       );
     } catch (error) {
-      // A commit that was not acknowledged binds nobody; the next one covers it.
+      // A commit that was not acknowledged binds nobody; it is sent again with the next.
       this.say(`note\tconsumer: ${error}`);
     }
   }

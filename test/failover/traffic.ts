@@ -75,6 +75,19 @@ export class Traffic {
     }
   }
 
+  /** Waits until commits of everything up to the end offsets (exclusive) were acknowledged. */
+  async commitUpTo(ends: readonly number[], timeoutMs: number): Promise<void> {
+    const { client, committed, notes } = this.history;
+    const deadline = performance.now() + timeoutMs;
+    while (`${committed}` !== `${ends}`) {
+      if (performance.now() > deadline) {
+        const said = notes.slice(-3).join('; ');
+        throw new Error(`the ${client} consumer has committed up to ${committed} of ${ends}: ${said}`);
+      }
+      await sleep(20);
+    }
+  }
+
   /** Ends the consumer after a last commit. */
   async end(): Promise<void> {
     await this.program?.end();

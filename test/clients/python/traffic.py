@@ -83,22 +83,24 @@ def consume():
         "fetch.wait.max.ms": 100,
     }
     consumer = Consumer({**COMMON, **config})
-    consumer.subscribe([TOPIC])
     positions = {}
+
+    # Who gets the partitions next starts at what was committed: what was read beyond that is read again.
+    consumer.subscribe([TOPIC], on_revoke=lambda _consumer, _partitions: positions.clear())
 
     def commit():
         if not positions:
             return
         offsets = [TopicPartition(TOPIC, partition, offset) for partition, offset in positions.items()]
-        positions.clear()
         try:
             for done in consumer.commit(offsets=offsets, asynchronous=False):
                 if done.error is not None:
                     say("note", f"consumer: {done.error}")
                 else:
+                    positions.pop(done.partition, None)
                     say("committed", done.partition, done.offset)
         except KafkaException as failure:
-            # A commit that was not acknowledged binds nobody; the next one covers it.
+            # A commit that was not acknowledged binds nobody; it is sent again with the next.
             say("note", f"consumer: {failure}")
 
     commit_at = time.monotonic()

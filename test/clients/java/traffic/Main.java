@@ -1,10 +1,12 @@
 import java.time.Duration;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
@@ -110,8 +112,17 @@ public final class Main {
     config.put("enable.auto.commit", "false");
     config.put("default.api.timeout.ms", "10000");
     try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(config)) {
-      consumer.subscribe(List.of(args[1]));
       Map<TopicPartition, OffsetAndMetadata> positions = new HashMap<>();
+      consumer.subscribe(List.of(args[1]), new ConsumerRebalanceListener() {
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {}
+
+        // Who gets the partitions next starts at what was committed: what was read beyond that is read again.
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+          positions.clear();
+        }
+      });
       long commitAt = System.nanoTime();
       while (!stopped.get()) {
         try {
@@ -125,9 +136,8 @@ public final class Main {
           commit(consumer, positions);
         } catch (org.apache.kafka.common.errors.RetriableException
             | org.apache.kafka.clients.consumer.CommitFailedException failure) {
-          // A commit that was not acknowledged binds nobody; the next one covers it.
+          // A commit that was not acknowledged binds nobody; it is sent again with the next.
           print("note\tconsumer: " + failure);
-          positions.clear();
         }
       }
       commit(consumer, positions);
