@@ -98,7 +98,8 @@ export class LogManager {
   private started = false;
   private stopped = false;
 
-  constructor(runtime: Runtime, logger: Logger, options: LogManagerOptions) {
+  constructor(runtime: Runtime, parentLogger: Logger, options: LogManagerOptions) {
+    const logger = parentLogger.child('log');
     this.runtime = runtime;
     this.logger = logger;
     this.options = options;

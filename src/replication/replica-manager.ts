@@ -79,7 +79,13 @@ export class ReplicaManager {
   /** Where replicas are to be made that are not here yet, by partition: AlterReplicaLogDirs may come first. */
   private readonly preferredLogDirs = new Map<string, string>();
 
-  constructor(runtime: Runtime, logger: Logger, logManager: LogManager, options: ReplicaManagerOptions) {
+  constructor(
+    runtime: Runtime,
+    parentLogger: Logger,
+    logManager: LogManager,
+    options: ReplicaManagerOptions,
+  ) {
+    const logger = parentLogger.child('replication');
     const { brokerId, brokerEpoch, config, metadata } = options;
     this.runtime = runtime;
     this.logger = logger;
@@ -113,7 +119,7 @@ export class ReplicaManager {
       selectsByRack: () => this.selectsByRack,
       leaderQuota: new ReplicationQuota(runtime.clock, window, () => throttledRate(options, 'leader')),
     });
-    this.fetchers = new ReplicaFetcherManager(runtime, logger, {
+    this.fetchers = new ReplicaFetcherManager(runtime, logger.child('fetcher'), {
       brokerId,
       brokerEpoch,
       config,

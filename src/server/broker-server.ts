@@ -100,7 +100,11 @@ export class BrokerServer {
     this.runtime = runtime;
     this.staticConfig = config;
     this.logger = logger;
-    this.limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
+    this.limitedLogger = new LimitedLogger(
+      logger.child('requests'),
+      () => runtime.clock.monotonicMs(),
+      LOG_PERIOD_MS,
+    );
     this.identity = identity;
     this.options = options;
     this.dynamicConfig = new DynamicBrokerConfig(config);

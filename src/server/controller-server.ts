@@ -96,7 +96,11 @@ export class ControllerServer {
       controller,
       raft: network,
     };
-    const limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
+    const limitedLogger = new LimitedLogger(
+      logger.child('requests'),
+      () => runtime.clock.monotonicMs(),
+      LOG_PERIOD_MS,
+    );
     this.router = new RequestRouter(handlers, this.services, limitedLogger, {
       intercept: interceptRequest,
       requestQuota: quotas.request,

@@ -90,7 +90,8 @@ export class KafkaMetadataLog implements ReplicatedLog {
    * Opens the log, creates it if it is not there. Segments are read whole, whatever way the last process
    * ended: a torn tail is cut behind its last good batch.
    */
-  static open(runtime: Runtime, logger: Logger, options: KafkaMetadataLogOptions): KafkaMetadataLog {
+  static open(runtime: Runtime, parentLogger: Logger, options: KafkaMetadataLogOptions): KafkaMetadataLog {
+    const logger = parentLogger.child('metadata-log');
     const { disk } = runtime;
     const directory = `${options.metadataLogDir}/${METADATA_DIRECTORY}`;
     const exists = disk.statSync(directory) !== undefined;

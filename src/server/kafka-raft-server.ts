@@ -1,4 +1,5 @@
 import type { Logger } from '../base/logger.ts';
+import { LoggingController } from '../base/logging-controller.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
 import type { Policies } from '../controller/policies.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
@@ -16,6 +17,11 @@ import { StartupWatch } from './startup-watch.ts';
 export interface KafkaRaftServerOptions {
   /** Asked before each request is handled, on every listener: see {@link RequestInterceptor}. */
   readonly interceptRequest?: RequestInterceptor;
+  /**
+   * Has the levels of the given logger, its root. Left out: the node makes one over that logger, which lets everything
+   * through until somebody changes a level.
+   */
+  readonly logging?: LoggingController;
   /** What the controller asks before topics are created and configurations set. */
   readonly policies?: Policies | undefined;
 }
@@ -54,7 +60,8 @@ export class KafkaRaftServer {
   constructor(runtime: Runtime, config: KafkaConfig, logger: Logger, options: KafkaRaftServerOptions = {}) {
     this.runtime = runtime;
     this.config = config;
-    this.logger = logger;
+    const logging = options.logging ?? new LoggingController(logger, 'DEBUG');
+    this.logger = logging.root;
     this.options = options;
   }
 

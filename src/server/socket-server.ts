@@ -46,8 +46,8 @@ export class SocketServer {
   /** Without `rates` connections may come as fast as they do. */
   constructor(runtime: Runtime, logger: Logger, options: SocketServerOptions, rates?: ConnectionRates) {
     this.runtime = runtime;
-    this.logger = logger;
-    this.limitedLogger = new LimitedLogger(logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
+    this.logger = logger.child('network');
+    this.limitedLogger = new LimitedLogger(this.logger, () => runtime.clock.monotonicMs(), LOG_PERIOD_MS);
     this.options = options;
     this.limits = new ConnectionLimits(options);
     this.rates = rates ?? unlimitedRates(runtime, this.limitedLogger);

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Argv } from 'yargs';
 import { LimitedLogger, type Logger } from '../base/logger.ts';
+import { type LoggerLevel, LoggingController } from '../base/logging-controller.ts';
 import { randomUuid } from '../base/uuid.ts';
 import { formatConfigMessage } from '../config/config-loader.ts';
 import type { KafkaConfig } from '../config/kafka-config.ts';
@@ -8,7 +9,7 @@ import { LOCK_FILE } from '../log/log-file-names.ts';
 import { MetaPropertiesError, readMetaProperties } from '../log/meta-properties.ts';
 import { KafkaError } from '../protocol/errors.ts';
 import { NodeRuntime, type NodeRuntimeOptions } from '../runtime/node/node-runtime.ts';
-import { createPinoLogger, type PinoLevel } from '../runtime/node/pino-logger.ts';
+import { createPinoLogger } from '../runtime/node/pino-logger.ts';
 import { LockedError } from '../runtime/runtime.ts';
 import type { KafkaRaftServer } from '../server/kafka-raft-server.ts';
 import { loadPolicies } from './policy-loader.ts';
@@ -16,7 +17,15 @@ import { formatStorage } from './storage-formatter.ts';
 import { loadConfig, OVERRIDE_OPTION, type ToolContext, ToolError } from './tool-context.ts';
 
 const LOG_FORMATS = ['text', 'json'] as const;
-const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+
+/** What `--log-level` takes, with the level that the root logger begins with. */
+const LOG_LEVELS: ReadonlyMap<string, LoggerLevel> = new Map([
+  ['debug', 'DEBUG'],
+  ['info', 'INFO'],
+  ['warn', 'WARN'],
+  ['error', 'ERROR'],
+  ['silent', 'OFF'],
+]);
 
 /** `odradek server start|stop`. A server that runs ends the process by itself; other ends go to `done`. */
 export function serverCommand(yargs: Argv, context: ToolContext, done: (exitCode: number) => void): Argv {
@@ -34,9 +43,9 @@ export function serverCommand(yargs: Argv, context: ToolContext, done: (exitCode
             describe: 'Format the storage if none of it is formatted',
           })
           .option('log-level', {
-            choices: LOG_LEVELS,
-            default: 'info' as PinoLevel,
-            describe: 'The least that is logged',
+            choices: [...LOG_LEVELS.keys()],
+            default: 'info',
+            describe: 'The least that is logged, until it is changed in the running node',
           })
           .option('log-format', {
             choices: LOG_FORMATS,
@@ -63,7 +72,8 @@ interface StartOptions {
   readonly config: string;
   readonly override: readonly string[];
   readonly formatIfNew: boolean;
-  readonly logLevel: PinoLevel;
+  /** A key of {@link LOG_LEVELS}. */
+  readonly logLevel: string;
   readonly logFormat: (typeof LOG_FORMATS)[number];
 }
 
@@ -73,10 +83,11 @@ async function startServer(
   done: (exitCode: number) => void,
 ): Promise<void> {
   const { config, warnings } = loadConfig(context, options.config, options.override);
-  const logger: Logger = createPinoLogger({
-    level: options.logLevel,
-    terminal: options.logFormat === 'text',
-  });
+  const logging = new LoggingController(
+    createPinoLogger({ terminal: options.logFormat === 'text' }),
+    LOG_LEVELS.get(options.logLevel)!,
+  );
+  const logger = logging.root;
   for (const warning of warnings) logger.warn(formatConfigMessage(warning));
   let isStopping = (): boolean => false;
   try {
@@ -85,7 +96,10 @@ async function startServer(
     // Other commands need not load the server.
     const { KafkaRaftServer } = await import('../server/kafka-raft-server.ts');
     const { WORKER_TASKS } = await import('../server/worker-tasks.ts');
-    const server = new KafkaRaftServer(serverRuntime(logger, WORKER_TASKS), config, logger, { policies });
+    const server = new KafkaRaftServer(serverRuntime(logger, WORKER_TASKS), config, logger, {
+      logging,
+      policies,
+    });
     isStopping = stopOnSignals(server, logger, done);
     process.on('uncaughtException', error => {
       logger.error('an unexpected error', { error });

@@ -56,7 +56,7 @@ export class LogCleaner {
   constructor(environment: LogEnvironment, logs: CleanedLogs, config: () => CleanerConfig) {
     const { clock, timers } = environment.runtime;
     this.environment = environment;
-    this.logger = environment.logger;
+    this.logger = environment.logger.child('cleaner');
     this.logs = logs;
     this.config = config;
     this.idle = new Sleepers(timers);

@@ -3,10 +3,7 @@ import { type Logger as Pino, pino, stdTimeFunctions } from 'pino';
 
 const require = createRequire(import.meta.url);
 
-export type PinoLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
-
 export interface PinoLoggerOptions {
-  readonly level: PinoLevel;
   /** Lines for people, with colours; otherwise one JSON object a line. */
   readonly terminal: boolean;
   /** The file descriptor; default 1. */
@@ -16,8 +13,9 @@ export interface PinoLoggerOptions {
 type Fields = Record<string, unknown>;
 
 /**
- * Log lines through pino. Lines are written at once: the last ones before an exit are the ones that matter. Control
- * and direction bytes are escaped, for a message may hold what a client sent.
+ * Log lines through pino, whatever their level: whoever gives them decides which are wanted. Lines are written at once:
+ * the last ones before an exit are the ones that matter. Control and direction bytes are escaped, for a message may
+ * hold what a client sent.
  */
 export class PinoLogger {
   private readonly pino: Pino;
@@ -27,19 +25,19 @@ export class PinoLogger {
   }
 
   debug(message: string, fields?: Fields): void {
-    if (this.pino.isLevelEnabled('debug')) this.pino.debug(cleanFields(fields), escapeControl(message));
+    this.pino.debug(cleanFields(fields), escapeControl(message));
   }
 
   info(message: string, fields?: Fields): void {
-    if (this.pino.isLevelEnabled('info')) this.pino.info(cleanFields(fields), escapeControl(message));
+    this.pino.info(cleanFields(fields), escapeControl(message));
   }
 
   warn(message: string, fields?: Fields): void {
-    if (this.pino.isLevelEnabled('warn')) this.pino.warn(cleanFields(fields), escapeControl(message));
+    this.pino.warn(cleanFields(fields), escapeControl(message));
   }
 
   error(message: string, fields?: Fields): void {
-    if (this.pino.isLevelEnabled('error')) this.pino.error(cleanFields(fields), escapeControl(message));
+    this.pino.error(cleanFields(fields), escapeControl(message));
   }
 
   child(name: string): PinoLogger {
@@ -50,7 +48,7 @@ export class PinoLogger {
 export function createPinoLogger(options: PinoLoggerOptions): PinoLogger {
   const descriptor = options.descriptor ?? 1;
   // Not the host and pid on every line: one broker is one process, and its first line says which.
-  const settings = { level: options.level, base: null };
+  const settings = { level: 'debug', base: null };
   if (options.terminal) {
     // Loaded here only: a node that writes JSON starts sooner without it.
     const { PinoPretty } = require('pino-pretty') as typeof import('pino-pretty');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../../src/base/logger.ts';
+import { MemoryLogger, silentLogger } from '../../../src/base/logger.ts';
 import { CompressionType } from '../../../src/compression/compression-type.ts';
 import { batchesOf } from '../../../src/record/record-batch.ts';
 import { ManualRuntime, NOW_MS } from '../../support/manual-runtime.ts';
@@ -271,24 +271,14 @@ describe('LogCleaner', () => {
   );
 
   it('needs several cleanings for more keys than the memory holds', async () => {
-    const ends: unknown[] = [];
-    const logger = {
-      debug() {},
-      info: (_: string, { upTo }: { upTo?: string }) => ends.push(upTo),
-      warn() {},
-      error() {},
-    };
-    const opened = await openCompacted(
-      {},
-      new ManualRuntime(),
-      { dedupeBufferSize: 12 * 40 },
-      logger as never,
-    );
+    const logger = new MemoryLogger();
+    const opened = await openCompacted({}, new ManualRuntime(), { dedupeBufferSize: 12 * 40 }, logger);
     fill(opened, 100, 60);
     const last = lastOf(await readKeyed(opened.log));
     const { baseOffset } = opened.log.segments.active;
     for (let i = 0; i < 5; i++) await clean(opened);
     expect(opened.log.cleanerCheckpoint).toBe(baseOffset);
+    const ends = logger.entries.filter(({ level }) => level === 'info').map(({ fields }) => fields['upTo']);
     expect(new Set(ends).size).toBeGreaterThan(4);
     const after = await readKeyed(opened.log);
     expect(lastOf(after)).toEqual(last);
@@ -337,14 +327,8 @@ describe('LogCleaner', () => {
   });
 
   it('leaves a log with a damaged segment as it is, says so once, and goes on with others', async () => {
-    const errors: unknown[] = [];
-    const logger = {
-      debug() {},
-      info() {},
-      warn() {},
-      error: (message: string, fields: unknown) => errors.push([message, fields]),
-    };
-    const opened = await openCompacted({}, new ManualRuntime(), {}, logger as never);
+    const logger = new MemoryLogger();
+    const opened = await openCompacted({}, new ManualRuntime(), {}, logger);
     const other = opened.manager.getOrCreateLog({ topic: 'other', partition: 0 });
     fill(opened, 40, 2);
     fill({ ...opened, log: other }, 40, 2);
@@ -357,7 +341,9 @@ describe('LogCleaner', () => {
     expect(logFiles(opened)).toEqual(paths);
     expect(opened.runtime.disk.contentOf(segment)).toEqual(content);
     expect(opened.log.cleanerCheckpoint).toBe(0);
-    expect(errors.length).toBe(1);
+    const errors = logger.entries.filter(({ level }) => level === 'error');
+    expect(errors).toHaveLength(1);
+    expect(errors[0]!.name).toBe('cleaner');
     expect(JSON.stringify(errors)).toMatch(/orders-0.*is damaged at .*wrong checksum/);
     expect(other.cleanerCheckpoint).toBeGreaterThan(0);
     expect(opened.log.isOffline).toBe(false);

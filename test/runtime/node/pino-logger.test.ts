@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Logger } from '../../../src/base/logger.ts';
-import { createPinoLogger, escapeControl, type PinoLevel } from '../../../src/runtime/node/pino-logger.ts';
+import { createPinoLogger, escapeControl } from '../../../src/runtime/node/pino-logger.ts';
 
 let directory: string;
 
@@ -16,16 +16,16 @@ afterEach(() => {
 });
 
 /** What `write` leaves in the log, right after it. */
-function logged(terminal: boolean, write: (logger: Logger) => void, level: PinoLevel = 'info'): string {
+function logged(terminal: boolean, write: (logger: Logger) => void): string {
   const path = join(directory, 'log');
-  write(createPinoLogger({ level, terminal, descriptor: openSync(path, 'w') }));
+  write(createPinoLogger({ terminal, descriptor: openSync(path, 'w') }));
   return readFileSync(path, 'utf8');
 }
 
 describe('the log', () => {
   test('is one JSON object a line where it is not a terminal', () => {
     const text = logged(false, logger => {
-      logger.debug('not this');
+      logger.debug('small');
       logger.info('plain');
       logger.child('raft').warn('elected', {
         epoch: 3,
@@ -39,11 +39,12 @@ describe('the log', () => {
       .split('\n')
       .map(line => JSON.parse(line));
     expect(lines).toMatchObject([
+      { level: 'debug', msg: 'small' },
       { level: 'info', msg: 'plain' },
       { level: 'warn', name: 'raft', msg: 'elected', epoch: 3, offset: '1152921504606846976', set: [1] },
     ]);
     expect(lines[0].time).toMatch(/^\d{4}-\d\d-\d\dT/);
-    expect(Object.keys(lines[1].map)).toEqual(['__proto__']);
+    expect(Object.keys(lines[2].map)).toEqual(['__proto__']);
     expect(lines[0]).not.toHaveProperty('pid');
   });
 
