@@ -32,6 +32,7 @@ import { connectionRateLimits, listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
 import { ReplicaPartitionWriter } from './partition-writer.ts';
 import { type RequestInterceptor, RequestRouter } from './request-router.ts';
+import type { RuntimeLoggerManager } from './runtime-logger-manager.ts';
 import { QuotaManagers } from './quotas/quota-managers.ts';
 import type { NodeIdentity, SharedServer } from './shared-server.ts';
 import { SocketServer } from './socket-server.ts';
@@ -54,6 +55,7 @@ const BROKER_HEARTBEAT_API = 63;
 const ALTER_PARTITION = { request: AlterPartitionRequest, response: AlterPartitionResponse };
 
 export interface BrokerServerOptions {
+  readonly loggers: RuntimeLoggerManager;
   readonly interceptRequest: RequestInterceptor | undefined;
   /** The node cannot go on. */
   readonly onFatal: (error: Error) => void;
@@ -286,6 +288,7 @@ export class BrokerServer {
     const services: BrokerServices = {
       runtime,
       logger,
+      loggers: this.options.loggers,
       nodeId,
       clusterId,
       // Heartbeats keep that channel connected.

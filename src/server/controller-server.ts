@@ -18,6 +18,7 @@ import { connectionRateLimits, listenerLimits } from './listener-limits.ts';
 import { registeredListener, supportedFeatures } from './node-endpoints.ts';
 import { QuotaManagers } from './quotas/quota-managers.ts';
 import { type RequestInterceptor, RequestRouter } from './request-router.ts';
+import type { RuntimeLoggerManager } from './runtime-logger-manager.ts';
 import type { SharedServer } from './shared-server.ts';
 import { SocketServer } from './socket-server.ts';
 
@@ -26,6 +27,7 @@ const STOP_GRACE_MS = 2_000;
 const LOG_PERIOD_MS = 10_000;
 
 export interface ControllerServerOptions {
+  readonly loggers: RuntimeLoggerManager;
   readonly interceptRequest: RequestInterceptor | undefined;
   readonly policies: Policies | undefined;
 }
@@ -57,7 +59,7 @@ export class ControllerServer {
     config: KafkaConfig,
     logger: Logger,
     shared: SharedServer,
-    { interceptRequest, policies }: ControllerServerOptions,
+    { loggers, interceptRequest, policies }: ControllerServerOptions,
   ) {
     const { identity, loader, network, raft } = shared;
     const { nodeId, clusterId } = identity;
@@ -83,6 +85,7 @@ export class ControllerServer {
     this.services = {
       runtime,
       logger,
+      loggers,
       nodeId,
       clusterId,
       get config() {

@@ -5,7 +5,7 @@ import type { BrokerToControllerChannel } from './broker-to-controller-channel.t
 import type { ControllerServices } from './controller-services.ts';
 import type { Handler, RequestContext } from './handler.ts';
 import { serializePrincipal } from './kafka-principal.ts';
-import { decodeResponse } from './request-codec.ts';
+import { decodeResponse, encodeRequest } from './request-codec.ts';
 
 const ENVELOPE = { request: EnvelopeRequest, response: EnvelopeResponse };
 
@@ -40,10 +40,24 @@ export class ForwardingManager {
    * Rejects with `KafkaError`: what the controller's handler rejects with where it is in this process, or
    * REQUEST_TIMED_OUT when the request's own time is over and no controller has answered.
    */
-  async forward(
+  forward(context: RequestContext, request: unknown, handler: Handler<ControllerServices>): Promise<unknown> {
+    return this.pass(context, request, handler, () => context.frame);
+  }
+
+  /** As {@link forward}, where `request` is not what the client has sent but a part of it. */
+  forwardPart(
     context: RequestContext,
     request: unknown,
     handler: Handler<ControllerServices>,
+  ): Promise<unknown> {
+    return this.pass(context, request, handler, () => encodeRequest(handler, context, request));
+  }
+
+  private async pass(
+    context: RequestContext,
+    request: unknown,
+    handler: Handler<ControllerServices>,
+    frame: () => Buffer,
   ): Promise<unknown> {
     if (this.localController?.controller.isActive()) {
       try {
@@ -56,7 +70,7 @@ export class ForwardingManager {
     const { responseData, errorCode } = await this.channel.send(
       ENVELOPE,
       {
-        requestData: context.frame,
+        requestData: frame(),
         requestPrincipal: serializePrincipal(context.principal),
         clientHostAddress: addressBytes(context.clientAddress),
       },

@@ -11,6 +11,7 @@ import { ControllerServer } from './controller-server.ts';
 import type { ControllerServices } from './controller-services.ts';
 import type { QuorumAccess } from './quorum-access.ts';
 import type { RequestInterceptor } from './request-router.ts';
+import { RuntimeLoggerManager } from './runtime-logger-manager.ts';
 import { loadIdentity, type NodeIdentity, SharedServer } from './shared-server.ts';
 import { StartupWatch } from './startup-watch.ts';
 
@@ -43,6 +44,7 @@ export class KafkaRaftServer {
   private readonly config: KafkaConfig;
   private readonly logger: Logger;
   private readonly options: KafkaRaftServerOptions;
+  private readonly loggers: RuntimeLoggerManager;
   private shared: SharedServer | undefined;
   private controllerServer: ControllerServer | undefined;
   private brokerServer: BrokerServer | undefined;
@@ -62,6 +64,7 @@ export class KafkaRaftServer {
     this.config = config;
     const logging = options.logging ?? new LoggingController(logger, 'DEBUG');
     this.logger = logging.root;
+    this.loggers = new RuntimeLoggerManager(config.nodeId, logging);
     this.options = options;
   }
 
@@ -134,10 +137,11 @@ export class KafkaRaftServer {
   }
 
   private async startParts(): Promise<void> {
-    const { runtime, config, logger, options } = this;
+    const { runtime, config, logger, loggers, options } = this;
     const identity = loadIdentity(runtime, logger, config);
     if (config.processRoles.has('broker')) {
       this.brokerServer = new BrokerServer(runtime, config, logger, identity, {
+        loggers,
         interceptRequest: options.interceptRequest,
         onFatal: error => this.fail(error),
       });
@@ -146,6 +150,7 @@ export class KafkaRaftServer {
     const shared = this.openShared(identity);
     if (config.processRoles.has('controller')) {
       this.controllerServer = new ControllerServer(runtime, config, logger, shared, {
+        loggers,
         interceptRequest: options.interceptRequest,
         policies: options.policies,
       });

@@ -6,11 +6,14 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { ServedApi } from './handler.ts';
 import type { QuorumAccess } from './quorum-access.ts';
 import type { QuotaManagers } from './quotas/quota-managers.ts';
+import type { RuntimeLoggerManager } from './runtime-logger-manager.ts';
 
 /** What handlers of brokers and of controllers both work with. */
 export interface NodeServices {
   readonly runtime: Runtime;
   readonly logger: Logger;
+  /** The levels of the loggers of this node, the same for both of its roles. */
+  readonly loggers: RuntimeLoggerManager;
   /** With what was set while the cluster runs. It changes between calls. */
   readonly config: KafkaConfig;
   readonly nodeId: number;

@@ -53,10 +53,12 @@ export function isServedVersion(handler: Handler<never>, apiVersion: number): bo
  */
 export function decodeRequest(handler: Handler<never>, frame: Buffer): DecodedRequest {
   const apiVersion = apiVersionOf(frame);
-  const headerVersion = inVersions(handler.request.flexible, apiVersion) ? 2 : 1;
   try {
     const reader = new ByteReader(frame);
-    const { correlationId, clientId } = codecOf(RequestHeader, headerVersion).decode(reader);
+    const { correlationId, clientId } = codecOf(
+      RequestHeader,
+      requestHeaderVersion(handler, apiVersion),
+    ).decode(reader);
     const body = codecOf(handler.request, apiVersion).decode(reader);
     if (reader.remaining > 0) throw new MalformedError(`${reader.remaining} bytes follow the request`);
     return { apiVersion, correlationId, clientId, body };
@@ -64,6 +66,24 @@ export function decodeRequest(handler: Handler<never>, frame: Buffer): DecodedRe
     if (!(error instanceof MalformedError)) throw error;
     throw new UnanswerableRequestError(`malformed ${handler.name} version ${apiVersion}: ${error.message}`);
   }
+}
+
+/** Header and body, without a length: what {@link decodeRequest} reads. */
+export function encodeRequest(
+  handler: Handler<never>,
+  { apiVersion, correlationId, clientId }: Omit<DecodedRequest, 'body'>,
+  body: unknown,
+): Buffer {
+  const { request, apiKey } = handler;
+  const writer = new ByteWriter();
+  codecOf(RequestHeader, requestHeaderVersion(handler, apiVersion)).encode(writer, {
+    requestApiKey: apiKey,
+    requestApiVersion: apiVersion,
+    correlationId,
+    clientId,
+  });
+  codecOf(request, apiVersion).encode(writer, body as never);
+  return writer.concat();
 }
 
 /** Length, header and body; large byte strings stay chunks of their own. */
@@ -99,6 +119,10 @@ export function decodeResponse(
   const body = codecOf(handler.response, apiVersion).decode(reader);
   if (reader.remaining > 0) throw new MalformedError(`${reader.remaining} bytes follow the response`);
   return body;
+}
+
+function requestHeaderVersion(handler: Handler<never>, apiVersion: number): number {
+  return inVersions(handler.request.flexible, apiVersion) ? 2 : 1;
 }
 
 /** ApiVersions answers keep the old header: the client does not know yet what the broker speaks. */

@@ -10,6 +10,12 @@ import {
   createCluster,
   type Node,
 } from '../../src/cluster/create-cluster.ts';
+import { ConfigResourceType } from '../../src/metadata/config-resource.ts';
+import {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '../../src/protocol/messages/44-incremental-alter-configs.ts';
+import { RawClient } from '../server/raw-client.ts';
 import { createTopicsWithLeaders } from '../support/kafkajs-topics.ts';
 
 /** What a test leaves open, closed in reverse. */
@@ -277,6 +283,37 @@ describe('a cluster in this process', { timeout: 60_000 }, () => {
       );
     }
     expect(new Set(logger.entries.map(({ fields }) => fields['node']))).toEqual(new Set([1, 2, 3, 4, 101]));
+  });
+
+  test('gives each broker log levels of its own, until it starts again', async () => {
+    const logger = new MemoryLogger();
+    const cluster = await start({ brokers: 2, logger });
+    const [one, two] = cluster.brokers as [Node, Node];
+    const rootLevel = async (node: Node): Promise<string> => {
+      const resource = {
+        type: ConfigResourceType.BROKER_LOGGER,
+        name: String(node.id),
+        configNames: ['root'],
+      };
+      const { resources } = await admin.describeConfigs({ resources: [resource], includeSynonyms: false });
+      return resources[0]!.configEntries[0]!.configValue;
+    };
+    const client = await RawClient.connect(one.port);
+    const configs = [{ name: 'root', configOperation: 0, value: 'FATAL' }];
+    const changed = await client.ask([IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse], 1, {
+      resources: [{ resourceType: ConfigResourceType.BROKER_LOGGER, resourceName: String(one.id), configs }],
+    });
+    client.close();
+    expect(changed?.responses[0]?.errorCode).toBe(0);
+    const admin = await connectAdmin(cluster);
+    expect(await rootLevel(one)).toBe('FATAL');
+    expect(await rootLevel(two)).toBe('DEBUG');
+    logger.entries.length = 0;
+    await two.restart();
+    await one.restart();
+    const stopped = logger.entries.filter(({ message }) => message === 'stopped');
+    expect(stopped.map(({ fields }) => fields['node'])).toEqual([two.id]);
+    expect(await rootLevel(one)).toBe('DEBUG');
   });
 
   test('says what is wrong with its options', async () => {

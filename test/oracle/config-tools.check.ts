@@ -55,12 +55,38 @@ function normalised(exitCode: number, stdout: string, stderr: string): string {
   return [`exit code ${exitCode}`, ...kept.sort(), error ?? ''].join('\n');
 }
 
+/**
+ * Loggers are parts of a program, so no two programs have the same: only the root has one name in both. `SOME_LOGGER` in
+ * a command and in an output stands for one that either has, and the lines of all others are left out.
+ */
+const SOME_LOGGER = { odradek: 'log.cleaner', apacheKafka: 'kafka.server.BrokerServer' };
+const LOGGER_LINE = /^ {2}\S+=[A-Z]+ sensitive=false synonyms=\{\}$/;
+
+function withoutOtherLoggers(stdout: string, someLogger: string): string {
+  return stdout
+    .split('\n')
+    .map(line => line.replace(`  ${someLogger}=`, '  SOME_LOGGER='))
+    .filter(line => !LOGGER_LINE.test(line) || /^ {2}(root|SOME_LOGGER)=/.test(line))
+    .join('\n');
+}
+
 async function same(...args: string[]): Promise<string> {
+  return sameAt(({ bootstrap }) => ['--bootstrap-server', bootstrap], args);
+}
+
+/** As {@link same}, with what reaches a broker in words for the tool. */
+async function sameAt(
+  target: (broker: StartedTarget['broker']) => readonly string[],
+  args: readonly string[],
+): Promise<string> {
   const outputs: string[] = [];
-  for (const { broker } of sides) {
-    const command = ['--bootstrap-server', broker.bootstrap, ...args];
+  for (const [index, { broker }] of sides.entries()) {
+    const isOurs = index === 0 && targetName() === 'odradek';
+    const someLogger = isOurs ? SOME_LOGGER.odradek : SOME_LOGGER.apacheKafka;
+    const words = args.map(word => word.replace('SOME_LOGGER', someLogger));
+    const command = [...target(broker), ...words];
     const { exitCode, stdout, stderr } = await tools.run('kafka.admin.ConfigCommand', command);
-    outputs.push(normalised(exitCode, stdout, stderr));
+    outputs.push(normalised(exitCode, withoutOtherLoggers(stdout, someLogger), stderr));
     // The tool itself repeats its arguments.
     const said = `${stdout}${stderr}`.replace(/^Error while executing .*$/m, '');
     expect.soft(said).not.toContain('hunter2');
@@ -205,6 +231,51 @@ test('client metrics', async () => {
   await remove(metrics, 'interval.ms,metrics,match');
   await show(metrics);
   await show(entity('client-metrics'));
+});
+
+test('broker loggers: their levels, and what is refused', async () => {
+  const loggers = entity('broker-loggers', '1');
+  await add(loggers, 'root=WARN,SOME_LOGGER=ERROR');
+  const set = await show(loggers);
+  expect(set).toContain('  root=WARN sensitive=false synonyms={}');
+  expect(set).toContain('  SOME_LOGGER=ERROR sensitive=false synonyms={}');
+  await show(loggers, '--all');
+  await add(loggers, 'root=DEBUG');
+  await add(loggers, 'root=INFO');
+  await remove(loggers, 'SOME_LOGGER');
+  expect(await show(loggers)).toContain('  SOME_LOGGER=INFO ');
+  await remove(loggers, 'SOME_LOGGER');
+  for (const values of [
+    'root=LOUD',
+    'root=debug',
+    'SOME_LOGGER=OFF',
+    'SOME_LOGGER=',
+    'SOME_LOGGER=[DEBUG,INFO]',
+    'no.such.logger=INFO',
+    'root=WARN,no.such.logger=INFO',
+    'root=WARN,SOME_LOGGER=LOUD',
+  ]) {
+    expect(await add(loggers, values), values).toContain('exit code 1');
+  }
+  expect(await remove(loggers, 'root')).toContain('exit code 1');
+  await remove(loggers, 'no.such.logger');
+  expect(await show(loggers)).toContain('  root=INFO ');
+  await show(entity('broker-loggers', 'one'));
+  await add(entity('broker-loggers', 'one'), 'root=INFO');
+  await show(entity('broker-loggers'));
+  await add(entity('broker-loggers'), 'root=INFO');
+  await same('--describe', '--entity-type', 'broker-loggers', '--entity-default');
+});
+
+test('broker loggers: through the listener of a controller, whose node has one set of levels', async () => {
+  const loggers = entity('broker-loggers', '1');
+  const atController = (...args: string[]) =>
+    sameAt(({ controllerPort }) => ['--bootstrap-controller', `127.0.0.1:${controllerPort}`], args);
+  await atController('--alter', ...loggers, '--add-config', 'root=ERROR');
+  expect(await atController('--describe', ...loggers)).toContain('  root=ERROR ');
+  expect(await show(loggers)).toContain('  root=ERROR ');
+  expect(await atController('--alter', ...loggers, '--delete-config', 'root')).toContain('exit code 1');
+  await add(loggers, 'root=INFO');
 });
 
 test('users, clients, addresses', async () => {

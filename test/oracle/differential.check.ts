@@ -13,6 +13,7 @@ import { ALLOWED_DIFFERENCES } from './allowed-differences.ts';
 import { configCases } from './cases/config-cases.ts';
 import { dataCases } from './cases/data-cases.ts';
 import { groupCases } from './cases/group-cases.ts';
+import { loggerCases } from './cases/logger-cases.ts';
 import { quotaCases } from './cases/quota-cases.ts';
 import { topicCases } from './cases/topic-cases.ts';
 import { advertisedVersions, type DifferentialCase, Session } from './session.ts';
@@ -135,7 +136,7 @@ function apiName(spec: DifferentialCase): string {
   return spec.api.name.replace(/Request$/, '');
 }
 
-const cases = [...dataCases, ...topicCases, ...groupCases, ...quotaCases, ...configCases];
+const cases = [...dataCases, ...topicCases, ...groupCases, ...quotaCases, ...configCases, ...loggerCases];
 
 describe.each(cases.map((spec, index) => ({ spec, index, title: `${apiName(spec)}: ${spec.name}` })))(
   '$title',

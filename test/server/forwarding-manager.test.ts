@@ -11,7 +11,7 @@ import type { ControllerServices } from '../../src/server/controller-services.ts
 import { ForwardingManager } from '../../src/server/forwarding-manager.ts';
 import { defineControllerHandler, type RequestContext } from '../../src/server/handler.ts';
 import { deserializePrincipal } from '../../src/server/kafka-principal.ts';
-import { encodeResponse } from '../../src/server/request-codec.ts';
+import { decodeRequest, encodeResponse } from '../../src/server/request-codec.ts';
 
 const REQUEST = { topicNames: ['orders'], timeoutMs: 1234 };
 const ANSWER = { responses: [{ name: 'orders', errorCode: 0 }] };
@@ -35,6 +35,7 @@ const context = {
   apiKey: 20,
   apiVersion: 4,
   correlationId: 9,
+  clientId: 'app',
   principal: 'User:alice',
   clientAddress: '10.1.2.3',
   frame: Buffer.from('what the client sent'),
@@ -43,6 +44,10 @@ const payload = (correlationId: number): Buffer =>
   Buffer.concat(encodeResponse(handler, 4, correlationId, ANSWER)).subarray(4);
 
 function forward(request: object = REQUEST): Promise<unknown> {
+  return manager().forward(context, request, handler);
+}
+
+function manager(): ForwardingManager {
   const channel = {
     send: async (_api: unknown, body: EnvelopeRequest, options: ChannelSendOptions) => {
       sent.push({ body, options });
@@ -50,11 +55,7 @@ function forward(request: object = REQUEST): Promise<unknown> {
     },
   } as unknown as BrokerToControllerChannel;
   const local = { controller: { isActive: () => isActive } } as unknown as ControllerServices;
-  return new ForwardingManager(channel, local, { defaultTimeoutMs: 30_000 }).forward(
-    context,
-    request,
-    handler,
-  );
+  return new ForwardingManager(channel, local, { defaultTimeoutMs: 30_000 });
 }
 
 beforeEach(() => {
@@ -75,6 +76,23 @@ describe('ForwardingManager', () => {
     // It may not be repeated only because the controller takes its time.
     expect(options).toEqual({ timeoutMs: 1234, isTimedByController: true });
     expect(decided).toEqual([]);
+  });
+
+  test('sends a part of a request as the client would have sent it', async () => {
+    const part = { topicNames: ['bills'], timeoutMs: 99 };
+    expect(await manager().forwardPart(context, part, handler)).toMatchObject(ANSWER);
+    const { body, options } = sent[0]!;
+    expect(decodeRequest(handler, body.requestData as Buffer)).toMatchObject({
+      apiVersion: 4,
+      correlationId: 9,
+      clientId: 'app',
+      body: part,
+    });
+    expect(body.requestData!.readInt16BE(0)).toBe(20);
+    expect(options.timeoutMs).toBe(99);
+    isActive = true;
+    expect(await manager().forwardPart(context, part, handler)).toBe(ANSWER);
+    expect(sent).toHaveLength(1);
   });
 
   test('gives a request without a time of its own the default', async () => {

@@ -4,6 +4,16 @@ import * as net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ConfigResourceType } from '../../src/metadata/config-resource.ts';
+import {
+  DescribeConfigsRequest,
+  DescribeConfigsResponse,
+} from '../../src/protocol/messages/32-describe-configs.ts';
+import {
+  IncrementalAlterConfigsRequest,
+  IncrementalAlterConfigsResponse,
+} from '../../src/protocol/messages/44-incremental-alter-configs.ts';
+import { RawClient } from '../server/raw-client.ts';
 import { freePorts } from '../support/free-ports.ts';
 import { projectRoot } from '../support/project.ts';
 import { type CommandResult, runCommand } from '../support/run-command.ts';
@@ -204,6 +214,37 @@ describe.runIf(existsSync(PROGRAM))('the odradek command', () => {
     expect(await exitCode(again.child)).toBe(0);
     expect(existsSync(join(root, 'data/.kafka_cleanshutdown'))).toBe(true);
     expect(existsSync(join(root, 'data/.lock'))).toBe(false);
+  }, 40_000);
+
+  test('logs from the level on that it is started with, until that of the root is changed', async () => {
+    const config = await writeConfig();
+    const level = async (name: string): Promise<string> => {
+      const { child, output } = await startServer(
+        '"msg":"started"',
+        config,
+        '--format-if-new',
+        '--log-level',
+        name,
+      );
+      const port = Number(/"PLAINTEXT":(\d+)/.exec(output())![1]);
+      const client = await RawClient.connect(port);
+      const root = { resourceType: ConfigResourceType.BROKER_LOGGER, resourceName: '1' };
+      const shown = await client.ask([DescribeConfigsRequest, DescribeConfigsResponse], 4, {
+        resources: [{ ...root, configurationKeys: ['root'] }],
+      });
+      await client.ask([IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse], 1, {
+        resources: [{ ...root, configs: [{ name: 'root', configOperation: 0, value: 'ERROR' }] }],
+      });
+      client.close();
+      const ended = exitCode(child);
+      child.kill('SIGTERM');
+      expect(await ended).toBe(0);
+      expect(output()).not.toContain('"msg":"stopped"');
+      expect(output().includes('"level":"debug"')).toBe(name === 'debug');
+      return shown!.results[0]!.configs[0]!.value!;
+    };
+    expect(await level('debug')).toBe('DEBUG');
+    expect(await level('info')).toBe('INFO');
   }, 40_000);
 
   test('names the process that holds a directory, and stops it', async () => {

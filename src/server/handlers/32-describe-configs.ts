@@ -31,6 +31,8 @@ export const describeConfigs = defineNodeHandler({
       try {
         // An empty list asks for everything too, in Kafka.
         const wanted = configurationKeys?.length ? new Set(configurationKeys) : undefined;
+        // Of a logger Kafka gives the documentation, which is empty, unasked.
+        const isLogger = resourceType === ConfigResourceType.BROKER_LOGGER;
         const configs = describeResource(node, resourceType, resourceName)
           .filter(config => wanted?.has(config.name) ?? true)
           .map(config => ({
@@ -42,7 +44,7 @@ export const describeConfigs = defineNodeHandler({
             isSensitive: config.isSensitive,
             synonyms: request.includeSynonyms ? config.synonyms : [],
             configType: config.type,
-            documentation: request.includeDocumentation ? config.documentation : null,
+            documentation: request.includeDocumentation || isLogger ? config.documentation : null,
           }));
         return { errorCode: Errors.NONE, errorMessage: '', resourceType, resourceName, configs };
       } catch (error) {
@@ -81,7 +83,7 @@ function describeResource(node: NodeServices, type: number, name: string): Descr
       if (name === String(node.nodeId)) return describeBrokerConfigs(config);
       throw invalid(`this is broker ${node.nodeId}: it knows its own configuration, not that of '${name}'`);
     case ConfigResourceType.BROKER_LOGGER:
-      throw invalid('this broker has no loggers that can be described or changed');
+      return node.loggers.describe(name);
     case ConfigResourceType.CLIENT_METRICS:
       if (name === '') throw invalid('a subscription to client metrics must have a name');
       return describeClientMetricsConfigs(configs.values(type, name));

@@ -29,7 +29,7 @@ import { describeLogDirs } from './35-describe-log-dirs.ts';
 import { createPartitions } from './37-create-partitions.ts';
 import { deleteGroups } from './42-delete-groups.ts';
 import { electLeaders } from './43-elect-leaders.ts';
-import { incrementalAlterConfigs } from './44-incremental-alter-configs.ts';
+import { incrementalAlterConfigs, incrementalAlterConfigsOfBroker } from './44-incremental-alter-configs.ts';
 import { alterPartitionReassignments } from './45-alter-partition-reassignments.ts';
 import { listPartitionReassignments } from './46-list-partition-reassignments.ts';
 import { offsetDelete } from './47-offset-delete.ts';
@@ -58,14 +58,13 @@ import { removeRaftVoter } from './81-remove-raft-voter.ts';
 import { updateRaftVoter } from './82-update-raft-voter.ts';
 import { unregisterController } from './94-unregister-controller.ts';
 
-/** What the active controller decides. Clients may send it to any broker, which passes it on. */
+/** What the active controller decides. Clients may send it to any broker, which passes it on as it is. */
 const forwardable: readonly Handler<ControllerServices>[] = [
   createTopics,
   deleteTopics,
   alterConfigs,
   createPartitions,
   electLeaders,
-  incrementalAlterConfigs,
   alterPartitionReassignments,
   listPartitionReassignments,
   alterClientQuotas,
@@ -106,6 +105,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   describeCluster,
   listConfigResources,
   describeTopicPartitions,
+  incrementalAlterConfigsOfBroker,
   ...forwardable.map(forwarded),
 ];
 
@@ -118,7 +118,7 @@ export const controllerHandlers: readonly Handler<ControllerServices>[] = [
   beginQuorumEpoch,
   endQuorumEpoch,
   alterPartition,
-  envelopeHandler(new HandlerTable(forwardable)),
+  envelopeHandler(new HandlerTable([incrementalAlterConfigs, ...forwardable])),
   fetchSnapshot,
   describeCluster,
   brokerRegistration,
@@ -127,5 +127,6 @@ export const controllerHandlers: readonly Handler<ControllerServices>[] = [
   controllerRegistration,
   assignReplicasToDirs,
   updateRaftVoter,
+  incrementalAlterConfigs,
   ...forwardable,
 ];

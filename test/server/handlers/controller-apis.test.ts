@@ -262,7 +262,6 @@ describe('the APIs of the controller', () => {
       ['an illegal topic', 2, '../x', 'INVALID_TOPIC_EXCEPTION'],
       ['another broker', 4, '2', 'INVALID_REQUEST'],
       ['a broker that is no number', 4, 'x', 'INVALID_REQUEST'],
-      ['loggers', 8, '1', 'INVALID_REQUEST'],
       ['metrics without a name', 16, '', 'INVALID_REQUEST'],
       ['a group without a name', 32, '', 'INVALID_REQUEST'],
       ['an unknown type', 99, 'x', 'INVALID_REQUEST'],
