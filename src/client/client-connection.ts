@@ -31,6 +31,7 @@ export interface ClientConnectionOptions {
 export interface PendingRequest {
   readonly request: Message;
   readonly response: Message;
+  readonly minVersion: number;
   readonly maxVersion: number;
   body(version: number): unknown;
   /** Monotonic, ms. */
@@ -186,6 +187,7 @@ export class ClientConnection {
       {
         request: ApiVersionsRequest,
         response: ApiVersionsResponse,
+        minVersion: version,
         maxVersion: version,
         body: () => ({ clientSoftwareName: SOFTWARE_NAME, clientSoftwareVersion: SOFTWARE_VERSION }),
         deadlineMs: this.readyByMs,
@@ -222,7 +224,7 @@ export class ClientConnection {
     const { request } = pending;
     const range = this.versions.get(request.apiKey!);
     const version = Math.min(pending.maxVersion, range?.maxVersion ?? -1);
-    const lowest = Math.max(request.minVersion, range?.minVersion ?? 0);
+    const lowest = Math.max(pending.minVersion, range?.minVersion ?? 0);
     if (version < lowest) {
       const { host, port } = this.to;
       pending.reject(
@@ -231,7 +233,7 @@ export class ClientConnection {
           range === undefined
             ? `${host}:${port} does not serve ${request.name}`
             : `${host}:${port} serves ${request.name} in versions ${range.minVersion} to ${range.maxVersion}, ` +
-                `this node needs one of ${request.minVersion} to ${pending.maxVersion}`,
+                `this node needs one of ${pending.minVersion} to ${pending.maxVersion}`,
         ),
       );
       return;

@@ -17,6 +17,8 @@ export interface Api<Req extends Message, Res extends Message> {
 export interface SendOptions {
   /** From the call to the answer, connecting counted. */
   readonly timeoutMs: number;
+  /** Where an earlier version cannot say it. The first one if left out. */
+  readonly minVersion?: number;
   /** Where a later version means something that the caller does not do. The last stable one if left out. */
   readonly maxVersion?: number;
 }
@@ -58,7 +60,7 @@ export class NetworkClient {
     to: HostAndPort,
     api: Api<Req, Res>,
     body: Input<Req> | ((version: number) => Input<Req>),
-    { timeoutMs, maxVersion }: SendOptions,
+    { timeoutMs, minVersion, maxVersion }: SendOptions,
   ): Promise<Infer<Res>> {
     return new Promise<Infer<Res>>((resolve, reject) => {
       if (this.closed) {
@@ -70,6 +72,7 @@ export class NetworkClient {
       this.connection(to).send({
         request,
         response,
+        minVersion: Math.max(minVersion ?? 0, request.minVersion),
         maxVersion: Math.min(maxVersion ?? lastStable, request.maxVersion),
         body: typeof body === 'function' ? body : () => body,
         deadlineMs: this.runtime.clock.monotonicMs() + timeoutMs,

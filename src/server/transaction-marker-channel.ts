@@ -16,6 +16,7 @@ import {
 } from '../protocol/messages/27-write-txn-markers.ts';
 import type { Infer, Input } from '../protocol/schema.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import { partitionsByTopic } from './partitions-by-topic.ts';
 
 const WRITE_TXN_MARKERS = { request: WriteTxnMarkersRequest, response: WriteTxnMarkersResponse };
 
@@ -26,7 +27,7 @@ const IN_FLIGHT_MAX = 5;
 /** Of one request: a coordinator that has been elected may have thousands of transactions to end. */
 const PARTITIONS_MAX = 2_000;
 
-/** The partition takes no marker of this transaction any more: a later coordinator or a later epoch has written there. */
+/** The partition takes no marker of this transaction: a later coordinator or a later epoch has written there. */
 const FENCED: ReadonlySet<number> = new Set([
   Errors.TRANSACTION_COORDINATOR_FENCED,
   Errors.INVALID_PRODUCER_EPOCH,
@@ -274,17 +275,11 @@ function end(job: Job, outcome: TransactionMarkersOutcome): void {
 
 function markerOf(markers: TransactionMarkers, partitions: readonly TopicPartition[]): WritableTxnMarker {
   const { producerId, producerEpoch, coordinatorEpoch, isCommit, transactionVersion } = markers;
-  const byTopic = new Map<string, number[]>();
-  for (const { topic, partition } of partitions) {
-    const indexes = byTopic.get(topic);
-    if (indexes === undefined) byTopic.set(topic, [partition]);
-    else indexes.push(partition);
-  }
   return {
     producerId,
     producerEpoch,
     transactionResult: isCommit,
-    topics: Array.from(byTopic, ([name, partitionIndexes]) => ({ name, partitionIndexes })),
+    topics: partitionsByTopic(partitions, (name, partitionIndexes) => ({ name, partitionIndexes })),
     coordinatorEpoch,
     transactionVersion,
   };

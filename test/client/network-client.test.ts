@@ -243,14 +243,17 @@ describe('a connection of NetworkClient', () => {
     const harness = new Harness();
     const unserved = harness.heartbeat();
     const tooNew = harness.client.send(ADDRESS, FETCH, {}, { timeoutMs: 100, maxVersion: 3 });
-    const [first, second] = await Promise.all([
+    const tooOld = harness.client.send(ADDRESS, FETCH, {}, { timeoutMs: 100, minVersion: 19 });
+    const [first, second, third] = await Promise.all([
       failure(unserved),
       failure(tooNew),
+      failure(tooOld),
       harness.handshake([{ apiKey: 1, minVersion: 4, maxVersion: 18 }]),
     ]);
     expect(first.code).toBe(Errors.UNSUPPORTED_VERSION);
     expect(first.message).toBe('peer:9093 does not serve HeartbeatRequest');
     expect(second.message).toContain('serves FetchRequest in versions 4 to 18');
+    expect(third.message).toContain('needs one of 19 to');
     expect(harness.socket.destroyed).toBe(false);
   });
 
