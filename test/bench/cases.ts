@@ -9,8 +9,9 @@ import type { AnyBenchCase, BenchCase, FigureInfo, Figures } from './bench-case.
 import { createServingTopics, load, waitForLeaders } from './bench-client.ts';
 import { CLUSTER_CASES } from './cluster-cases.ts';
 import { compaction } from './compaction-case.ts';
-import { CLIENT_FLAGS, kafkaTool, producerPerformance, type ProducerShape } from './kafka-tools.ts';
+import { CLIENT_FLAGS, consumerPerformance, producerPerformance, type ProducerShape } from './kafka-tools.ts';
 import { plainBatch, produceFrame } from './load-generator.ts';
+import { TRANSACTION_CASES } from './transaction-cases.ts';
 
 const GB = 1e9;
 const MB = 1e6;
@@ -132,20 +133,14 @@ const consume: BenchCase = {
     await producerPerformance(broker.bootstrap, 'load', { ...shape, records });
     const configFile = join(workDirectory, 'consumer.properties');
     writeFileSync(configFile, 'auto.offset.reset=earliest\n');
-    const args = ['--bootstrap-server', broker.bootstrap, '--topic', 'load', '--num-records', `${records}`];
-    const rest = ['--command-config', configFile, '--timeout', '60000'];
-    const once = () => kafkaTool('ConsumerPerformance', [...args, ...rest]);
+    const once = () => consumerPerformance(broker.bootstrap, 'load', records, configFile);
     await once();
     const cpuBefore = broker.cpuSeconds();
-    const columns = (await once()).trim().split('\n').at(-1)?.split(',').map(Number) ?? [];
+    const { mbPerSecond, recordsPerSecond } = await once();
     const cpu = broker.cpuSeconds() - cpuBefore;
-    // start, end, MiB consumed, MiB/s, records, records/s, rebalance ms, fetch ms, fetch MiB/s, fetch records/s
-    const [, , , , read = 0, , , , fetchMibPerSecond = 0, fetchRecordsPerSecond = 0] = columns;
-    if (read < records) throw new Error(`consumed ${read} of ${records} records`);
     return {
-      // The fetch columns leave the time of joining the group out.
-      throughput: (fetchMibPerSecond * 1_048_576) / MB,
-      'records per second': fetchRecordsPerSecond,
+      throughput: mbPerSecond,
+      'records per second': recordsPerSecond,
       'broker CPU': cpu / ((records * shape.recordBytes) / GB),
     };
   },
@@ -334,5 +329,6 @@ export const CASES: readonly AnyBenchCase[] = [
   manyPartitions,
   connections,
   compaction,
+  ...TRANSACTION_CASES,
   ...CLUSTER_CASES,
 ];

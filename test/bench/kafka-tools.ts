@@ -64,3 +64,30 @@ export async function producerPerformance(
   if (recordsPerSecond === undefined || p999 === undefined) throw new Error(`not understood: ${line}`);
   return { recordsPerSecond, p50: p50 ?? 0, p99: p99 ?? 0, p999 };
 }
+
+export interface ConsumerResult {
+  readonly mbPerSecond: number;
+  readonly recordsPerSecond: number;
+}
+
+/** One ConsumerPerformance run over the records of a topic from its start, without the time of joining the group. */
+export async function consumerPerformance(
+  bootstrap: string,
+  topic: string,
+  records: number,
+  configFile: string,
+): Promise<ConsumerResult> {
+  const args = ['--bootstrap-server', bootstrap, '--topic', topic, '--num-records', `${records}`];
+  const output = await kafkaTool('ConsumerPerformance', [
+    ...args,
+    '--command-config',
+    configFile,
+    '--timeout',
+    '60000',
+  ]);
+  // start, end, MiB consumed, MiB/s, records, records/s, rebalance ms, fetch ms, fetch MiB/s, fetch records/s
+  const columns = output.trim().split('\n').at(-1)?.split(',').map(Number) ?? [];
+  const [, , , , read = 0, , , , fetchMibPerSecond = 0, fetchRecordsPerSecond = 0] = columns;
+  if (read < records) throw new Error(`consumed ${read} of ${records} records`);
+  return { mbPerSecond: (fetchMibPerSecond * 1_048_576) / 1e6, recordsPerSecond: fetchRecordsPerSecond };
+}
