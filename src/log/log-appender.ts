@@ -14,12 +14,15 @@ import type { BatchMetadata } from './producer-state-entry.ts';
 import type { ProducerStateManager } from './producer-state-manager.ts';
 import { batchAround, runsOf, validateReplicated } from './replicated-records.ts';
 import type { UnifiedLog } from './unified-log.ts';
+import type { VerificationGuard } from './verification-guard.ts';
 
 export interface AppendOptions {
   /** Default `client`. */
   readonly origin?: Exclude<AppendOrigin, 'replication'>;
   /** Of the transaction that a marker ends (KIP-890). Default 0. */
   readonly transactionVersion?: number;
+  /** What {@link UnifiedLog.maybeStartTransactionVerification} gave for these records. */
+  readonly verificationGuard?: VerificationGuard | undefined;
 }
 
 /**
@@ -68,7 +71,7 @@ export class LogAppender {
         const duplicate = this.producerState.findDuplicate(first);
         if (duplicate !== undefined) return this.duplicateOf(duplicate, leaderEpoch, valid.recordCount);
       }
-      this.validateProducers(valid.records, origin, options.transactionVersion ?? 0);
+      this.validateProducers(valid.records, origin, options);
     }
     return this.stage(valid, leaderEpoch, nowMs);
   }
@@ -94,10 +97,14 @@ export class LogAppender {
     return pending ?? PendingAppend.empty(log.latestEpoch ?? -1, logStartOffset, local.stagedEndOffset);
   }
 
-  private validateProducers(records: Buffer, origin: AppendOrigin, transactionVersion: number): void {
+  private validateProducers(records: Buffer, origin: AppendOrigin, options: AppendOptions): void {
+    const verifies = origin !== 'raftLeader' && this.environment.verifiesTransactions();
     for (let at = 0; at < records.length; ) {
       const batch = new RecordBatch(records, at);
-      this.producerState.validate(batch, origin, transactionVersion);
+      if (verifies && batch.isTransactional) {
+        this.producerState.checkVerified(batch, options.verificationGuard);
+      }
+      this.producerState.validate(batch, origin, options.transactionVersion);
       at = batch.end;
     }
   }

@@ -18,6 +18,8 @@ export interface LogEnvironment extends SegmentEnvironment {
   readonly writer: LogWriter;
   /** Asked when producers are looked at: it may change at any time. */
   readonly producerIdExpirationMs: () => number;
+  /** Whether transactional records are taken only with a guard of the log; asked at each append. */
+  readonly verifiesTransactions: () => boolean;
   /** Writes how far the logs of a log directory are compacted. */
   readonly writeCleanerCheckpoint?: (logDirectory: string) => void;
   /** Whether reads from disk check each batch's checksum, not only its framing. */

@@ -65,6 +65,8 @@ export interface LogManagerOptions {
   readonly cordonedLogDirs?: () => readonly string[];
   /** producer.id.expiration.ms as it is now. */
   readonly producerIdExpirationMs?: () => number;
+  /** transaction.partition.verification.enable as it is now. Default: false. */
+  readonly verifiesTransactions?: () => boolean;
   /** producer.id.expiration.check.interval.ms */
   readonly producerIdExpirationCheckMs?: number;
   /** The configuration of the cleaner as it is now. Default: nothing is compacted. */
@@ -113,6 +115,7 @@ export class LogManager {
       tailCache: new TailCache(tailCacheBytes, options.tailCacheBytesPerLog ?? MIB),
       writer: new LogWriter(runtime.timers, options.writeMode ?? 'synchronous'),
       producerIdExpirationMs: options.producerIdExpirationMs ?? (() => 86_400_000),
+      verifiesTransactions: options.verifiesTransactions ?? (() => false),
       writeCleanerCheckpoint: logDir => this.writeCleanerCheckpoint(logDir),
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
     };

@@ -9,6 +9,7 @@ import type { AppendOrigin } from './log-validator.ts';
 import { offsetPrefix, PRODUCER_SNAPSHOT_SUFFIX } from './log-file-names.ts';
 import { CorruptSnapshotError, ProducerSnapshotFile } from './producer-snapshot-file.ts';
 import { type BatchMetadata, batchMetadata, ProducerStateEntry } from './producer-state-entry.ts';
+import { type VerificationGuard, VerificationStateEntry } from './verification-guard.ts';
 
 /** A transaction that a marker has ended. */
 export interface CompletedTxn {
@@ -25,6 +26,8 @@ interface TxnMetadata {
   lastOffset: Offset | undefined;
 }
 
+const PRODUCER_EPOCH_MAX = 0x7fff;
+
 /**
  * The producers of one log, built from its batches alone: epochs and sequences (to refuse duplicates and
  * gaps), and the open transactions (for the last stable offset). Snapshots let a start read only the tail
@@ -36,6 +39,8 @@ export class ProducerStateManager {
   private readonly logger: Logger;
   private readonly expirationMs: () => number;
   private readonly producers = new Map<ProducerId, ProducerStateEntry>();
+  /** Producers that have asked to begin a transaction, and have no record of it in the log yet. */
+  private readonly verifications = new Map<ProducerId, VerificationStateEntry>();
   /** Open transactions by first offset; inserted in the order of the log, so the first is the oldest. */
   private readonly ongoing = new Map<Offset, TxnMetadata>();
   /** Ended, but by a marker that is not below the high watermark yet. */
@@ -122,9 +127,9 @@ export class ProducerStateManager {
       if (entry !== undefined) this.validateMarker(batch, entry, transactionVersion);
       return;
     }
+    if (entry !== undefined && batch.producerEpoch < entry.producerEpoch) throw staleEpoch(batch, entry);
+    if (origin === 'client') this.validateSequenceOfVerification(batch, entry);
     if (entry === undefined) return;
-    const { producerEpoch } = batch;
-    if (producerEpoch < entry.producerEpoch) throw staleEpoch(batch, entry);
     if (origin === 'client') validateSequence(batch, entry);
     if (entry.currentTxnFirstOffset !== undefined && !batch.isTransactional) {
       throw new KafkaError(
@@ -137,9 +142,11 @@ export class ProducerStateManager {
   private validateMarker(batch: RecordBatch, entry: ProducerStateEntry, transactionVersion: number): void {
     const { producerEpoch } = batch;
     if (transactionVersion >= 2) {
-      // Every transaction of version 2 ends with a new epoch. The same one again is a marker sent twice.
-      const repeated = producerEpoch === entry.producerEpoch && entry.currentTxnFirstOffset === undefined;
-      if (producerEpoch <= entry.producerEpoch && !repeated) throw staleEpoch(batch, entry);
+      // Every transaction of version 2 ends with a new epoch, unless there is none left. The same one again is a marker
+      // sent twice.
+      const isOver = entry.currentTxnFirstOffset === undefined || producerEpoch === PRODUCER_EPOCH_MAX;
+      const isRepeated = producerEpoch === entry.producerEpoch && isOver;
+      if (producerEpoch <= entry.producerEpoch && !isRepeated) throw staleEpoch(batch, entry);
     } else if (producerEpoch < entry.producerEpoch) {
       throw staleEpoch(batch, entry);
     }
@@ -156,6 +163,7 @@ export class ProducerStateManager {
   update(batch: RecordBatch): CompletedTxn | undefined {
     const { producerId } = batch;
     if (producerId === NO_PRODUCER_ID) return undefined;
+    if (batch.isTransactional) this.endVerification(batch);
     if (batch.isControlBatch) return this.updateWithMarker(batch);
     const { baseOffset, lastOffset, producerEpoch } = batch;
     const entry = this.entryOf(producerId);
@@ -194,6 +202,96 @@ export class ProducerStateManager {
     return entry;
   }
 
+  // Verification.
+
+  /**
+   * A transactional batch of a client or a coordinator asks to begin a transaction in this log: the guard that its
+   * append has to show once the coordinator has said that it may. `undefined` where a transaction of the producer is
+   * open: it was verified at its beginning. Throws INVALID_PRODUCER_EPOCH.
+   */
+  maybeStartVerification(
+    producerId: ProducerId,
+    sequence: number,
+    producerEpoch: number,
+    supportsEpochBump: boolean,
+    nowMs: number,
+  ): VerificationGuard | undefined {
+    const known = this.producers.get(producerId);
+    if (known !== undefined && producerEpoch < known.producerEpoch) {
+      throw staleEpoch({ producerId, producerEpoch }, known);
+    }
+    if (this.hasOngoingTransaction(producerId, producerEpoch)) return undefined;
+    let entry = this.verifications.get(producerId);
+    if (entry === undefined) {
+      entry = new VerificationStateEntry(producerId, sequence, producerEpoch, supportsEpochBump, nowMs);
+      this.verifications.set(producerId, entry);
+    } else {
+      entry.note(sequence, producerEpoch);
+    }
+    return entry.guard;
+  }
+
+  /** What is asked about the producer; `undefined` if nothing is. */
+  verificationState(producerId: ProducerId): VerificationStateEntry | undefined {
+    return this.verifications.get(producerId);
+  }
+
+  /**
+   * Checks that a transactional batch belongs to a transaction that its coordinator knows of: one that is open here, or
+   * the one that `guard` was given out for. Throws INVALID_PRODUCER_EPOCH and INVALID_TXN_STATE.
+   */
+  checkVerified(batch: RecordBatch, guard: VerificationGuard | undefined): void {
+    const { producerId, producerEpoch, isControlBatch } = batch;
+    if (isControlBatch || this.hasOngoingTransaction(producerId, producerEpoch)) return;
+    const entry = this.producers.get(producerId);
+    if (entry !== undefined && producerEpoch < entry.producerEpoch) throw staleEpoch(batch, entry);
+    if (guard !== undefined && this.verifications.get(producerId)?.guard === guard) return;
+    throw new KafkaError(
+      Errors.INVALID_TXN_STATE,
+      `producer ${producerId} has no open transaction that this partition belongs to`,
+    );
+  }
+
+  private validateSequenceOfVerification(batch: RecordBatch, entry: ProducerStateEntry | undefined): void {
+    const asked = this.verifications.get(batch.producerId);
+    if (asked === undefined) return;
+    const { baseSequence } = batch;
+    if (asked.supportsEpochBump && baseSequence !== 0 && (entry === undefined || entry.isEmpty)) {
+      throw new KafkaError(
+        Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        `sequence ${baseSequence} is the first of producer ${batch.producerId}, which has to begin at 0`,
+      );
+    }
+    if (baseSequence > asked.lowestSequence) {
+      throw new KafkaError(
+        Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        `sequence ${baseSequence} of producer ${batch.producerId} may not come before ${asked.lowestSequence}`,
+      );
+    }
+  }
+
+  /**
+   * With `batch` a transaction has begun, or has ended. Under transaction version 2 a marker has the epoch of the next
+   * transaction: that one may have asked already, and the marker is not the end of it.
+   */
+  private endVerification(batch: RecordBatch): void {
+    const entry = this.verifications.get(batch.producerId);
+    if (entry === undefined) return;
+    const isOfNext =
+      entry.supportsEpochBump && batch.isControlBatch && batch.producerEpoch === entry.producerEpoch;
+    if (!isOfNext) this.verifications.delete(batch.producerId);
+  }
+
+  /** `from` is of the same records: guards that it has given out are good here too. */
+  takeVerifications(from: ProducerStateManager): void {
+    for (const [producerId, entry] of from.verifications) this.verifications.set(producerId, entry);
+  }
+
+  /** What is under way was asked about a log that held other records. */
+  clearVerifications(): void {
+    this.verifications.clear();
+  }
+
   /** The last stable offset once `completed` is taken out of the open transactions. */
   lastStableOffsetAfter(completed: CompletedTxn): Offset {
     for (const txn of this.ongoing.values()) {
@@ -226,6 +324,10 @@ export class ProducerStateManager {
   removeExpiredProducers(nowMs: number): void {
     for (const [producerId, entry] of this.producers) {
       if (this.isExpired(entry, nowMs)) this.producers.delete(producerId);
+    }
+    const expirationMs = this.expirationMs();
+    for (const [producerId, { timestampMs }] of this.verifications) {
+      if (nowMs - timestampMs >= expirationMs) this.verifications.delete(producerId);
     }
   }
 
@@ -301,6 +403,7 @@ export class ProducerStateManager {
   /** The log is empty and starts at `offset`. */
   truncateFullyAndStartAt(offset: Offset): void {
     this.clear();
+    this.clearVerifications();
     for (const snapshot of [...this.snapshots]) this.removeSnapshot(snapshot);
     this.endOffset = offset;
     this.lastSnapshot = offset;
@@ -343,7 +446,10 @@ export class ProducerStateManager {
   }
 }
 
-function staleEpoch(batch: RecordBatch, entry: ProducerStateEntry): KafkaError {
+function staleEpoch(
+  batch: { readonly producerId: ProducerId; readonly producerEpoch: number },
+  entry: ProducerStateEntry,
+): KafkaError {
   return new KafkaError(
     Errors.INVALID_PRODUCER_EPOCH,
     `epoch ${batch.producerEpoch} of producer ${batch.producerId} is older than ${entry.producerEpoch}`,

@@ -34,6 +34,7 @@ import type { ProducerStateEntry } from './producer-state-entry.ts';
 import type { ProducerStateManager } from './producer-state-manager.ts';
 import type { TopicPartition } from './topic-partition.ts';
 import type { AbortedTxn } from './transaction-index.ts';
+import type { VerificationGuard } from './verification-guard.ts';
 
 export type { OffsetAndEpoch } from './leader-epoch-file-cache.ts';
 export type { TimestampAndOffset } from './log-offset-lookup.ts';
@@ -163,10 +164,34 @@ export class UnifiedLog implements LocalLogOwner {
   // Appending.
 
   /**
+   * A transactional batch of a client or a coordinator is to be appended: what its append needs as `verificationGuard`,
+   * once the coordinator of the transaction has said that this partition belongs to it. `undefined`: nobody has to be
+   * asked, since its transaction is open here, or since transactions are not verified. `supportsEpochBump`: the
+   * producer speaks transaction version 2. Throws INVALID_PRODUCER_EPOCH.
+   */
+  maybeStartTransactionVerification(
+    producerId: ProducerId,
+    sequence: number,
+    producerEpoch: number,
+    supportsEpochBump: boolean,
+  ): VerificationGuard | undefined {
+    if (!this.environment.verifiesTransactions()) return undefined;
+    const nowMs = this.environment.runtime.clock.wallMs();
+    return this.producerState.maybeStartVerification(
+      producerId,
+      sequence,
+      producerEpoch,
+      supportsEpochBump,
+      nowMs,
+    );
+  }
+
+  /**
    * Appends records of a producer or of the broker itself, at `stagedEndOffset`. `records` is changed in
    * place (base offset, leader epoch) and kept: the caller no longer touches it. Throws what {@link
    * validateAndAssignOffsets} and
-   * {@link ProducerStateManager.validate} throw, RECORD_LIST_TOO_LARGE for more than a segment holds; then
+   * {@link ProducerStateManager.validate} throw, INVALID_TXN_STATE for transactional records that begin a transaction
+   * without the guard that verification asks for, RECORD_LIST_TOO_LARGE for more than a segment holds; then
    * nothing was appended.
    */
   appendAsLeader(records: Buffer, leaderEpoch: LeaderEpoch, options?: AppendOptions): LogAppendInfo {
@@ -406,6 +431,7 @@ export class UnifiedLog implements LocalLogOwner {
       leaderEpochCache.truncateFromEnd(offset);
       // Not later: what stood there before would contradict the batches that come now.
       leaderEpochCache.persist();
+      this.producerState.clearVerifications();
       this.rebuildProducerState(offset);
     });
     return true;
@@ -613,6 +639,7 @@ export class UnifiedLog implements LocalLogOwner {
       const known = from.activeProducers.get(producerId);
       if (known !== undefined) entry.recall(known, this.logEndOffset);
     }
+    this.producerState.takeVerifications(from.producerState);
     this.cleanerCheckpoint = from.cleanerCheckpoint;
     this.updateHighWatermark(from.highWatermark);
   }

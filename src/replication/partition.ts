@@ -1,11 +1,19 @@
 import { invariant } from '../base/assert.ts';
-import { add64, type BrokerEpoch, type LeaderEpoch, min64, type Offset } from '../base/int64.ts';
+import {
+  add64,
+  type BrokerEpoch,
+  type LeaderEpoch,
+  min64,
+  type Offset,
+  type ProducerId,
+} from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogAppendInfo } from '../log/log-append-info.ts';
 import type { LogOffsetsListener } from '../log/log-offsets-listener.ts';
 import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
 import type { AppendOptions, UnifiedLog } from '../log/unified-log.ts';
+import type { VerificationGuard } from '../log/verification-guard.ts';
 import type { ClusterImage } from '../metadata/cluster-image.ts';
 import type { PartitionRegistration } from '../metadata/partition-registration.ts';
 import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
@@ -296,6 +304,17 @@ export class Partition implements LogOffsetsListener {
   }
 
   // Appending.
+
+  /** See {@link UnifiedLog.maybeStartTransactionVerification}. Throws what {@link leaderLog} throws, too. */
+  maybeStartTransactionVerification(
+    producerId: ProducerId,
+    sequence: number,
+    producerEpoch: number,
+    supportsEpochBump: boolean,
+  ): VerificationGuard | undefined {
+    const log = this.leaderLog();
+    return log.maybeStartTransactionVerification(producerId, sequence, producerEpoch, supportsEpochBump);
+  }
 
   /**
    * The synchronous half of an append. With `acks` = -1 the ISR must have `min.insync.replicas` members.

@@ -6,6 +6,7 @@ import type { LogConfig } from '../config/log-config.ts';
 import type { MetadataImage } from '../metadata/metadata-image.ts';
 import type { SendAlterPartition } from './alter-partition-manager.ts';
 import type { LeaderEndPoint } from './leader-end-point.ts';
+import type { TransactionVerifier } from './transaction-verifier.ts';
 
 /** What the replicas of a broker need of the world around them. */
 export interface ReplicaManagerOptions {
@@ -23,6 +24,11 @@ export interface ReplicaManagerOptions {
    * fetcher; closed by it.
    */
   readonly leaderEndPoint: (leaderId: number, fetcherId: number) => LeaderEndPoint;
+  /**
+   * Asks the coordinators of transactions about records that begin one in a partition. Left out where
+   * `transaction.partition.verification.enable` is off for good: without it such records are not taken.
+   */
+  readonly transactionVerifier?: TransactionVerifier;
   /** Brings an AlterPartition request to the active controller. */
   readonly alterPartition: SendAlterPartition;
   /**

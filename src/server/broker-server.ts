@@ -223,6 +223,7 @@ export class BrokerServer {
       minFreeBytes: () => dynamicConfig.current.long('log.dirs.min.free.bytes'),
       cordonedLogDirs: () => dynamicConfig.current.cordonedLogDirs,
       producerIdExpirationMs: () => dynamicConfig.current.int('producer.id.expiration.ms'),
+      verifiesTransactions: () => dynamicConfig.current.boolean('transaction.partition.verification.enable'),
       producerIdExpirationCheckMs: config.int('producer.id.expiration.check.interval.ms'),
       cleanerConfig: () => cleanerConfigOf(dynamicConfig.current),
       onLogDirFailure: (logDir, error, remaining) => this.onLogDirFailure(logDir, error, remaining),

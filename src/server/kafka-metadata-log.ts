@@ -108,6 +108,7 @@ export class KafkaMetadataLog implements ReplicatedLog {
       indexMemory: new IndexMemory(INDEX_MEMORY_BYTES),
       tailCache: new TailCache(TAIL_CACHE_BYTES, TAIL_CACHE_BYTES),
       writer: new LogWriter(runtime.timers, 'synchronous'),
+      verifiesTransactions: () => false,
       producerIdExpirationMs: () => Number.MAX_SAFE_INTEGER,
       verifyChecksumsOnRead: true,
     };
