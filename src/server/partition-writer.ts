@@ -1,5 +1,6 @@
 import type { LeaderEpoch, Offset } from '../base/int64.ts';
 import type {
+  CoordinatorAppendOptions,
   CoordinatorPartition,
   PartitionBounds,
   PartitionListener,
@@ -51,7 +52,12 @@ export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader 
     return this.replicaManager.partitionOrThrow(partition).leaderLog().config.maxMessageBytes;
   }
 
-  append(partition: CoordinatorPartition, leaderEpoch: LeaderEpoch, batch: Buffer): Offset {
+  append(
+    partition: CoordinatorPartition,
+    leaderEpoch: LeaderEpoch,
+    batch: Buffer,
+    options?: CoordinatorAppendOptions,
+  ): Offset {
     const replica = this.replicaManager.partitionOrThrow(partition);
     if (!replica.isLeader || replica.leaderEpoch !== leaderEpoch) {
       throw new KafkaError(
@@ -59,7 +65,7 @@ export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader 
         `${topicPartitionKey(partition)} is in leader epoch ${replica.leaderEpoch}, not ${leaderEpoch}`,
       );
     }
-    const info = replica.appendAsLeader(batch, ALL_REPLICAS, { origin: 'coordinator' });
+    const info = replica.appendAsLeader(batch, ALL_REPLICAS, { ...options, origin: 'coordinator' });
     info.onWritten(error => {
       if (error === undefined) return;
       const listeners = this.listeners.get(topicPartitionKey(partition));

@@ -1,29 +1,63 @@
-import { add64, type Offset, type Timestamp } from '../../base/int64.ts';
+import { add64, type Offset, type ProducerId, type Timestamp } from '../../base/int64.ts';
 import type { CompressionType } from '../../compression/compression-type.ts';
 import { RecordBatchBuilder } from '../../record/record-batch-builder.ts';
 import { RECORD_BATCH_OVERHEAD } from '../../record/record-batch.ts';
 import type { SerializedRecord } from './coordinator-shard.ts';
 import type { Completion } from './deferred-events.ts';
+import type { CoordinatorAppendOptions } from './partition-writer.ts';
+
+/** The producer in whose open transaction records are written. */
+export interface TransactionalProducer {
+  readonly producerId: ProducerId;
+  readonly producerEpoch: number;
+}
+
+/** What goes to the log as one record batch, and who waits for it. */
+export interface AppendableBatch {
+  /** The offset of its first record; also the snapshot to go back to. */
+  readonly baseOffset: Offset;
+  /** The offset after its last record. */
+  readonly nextOffset: Offset;
+  readonly appendOptions: CoordinatorAppendOptions;
+  /** Operations that wait for it, with or without records in it. */
+  readonly waiting: readonly Completion[];
+  build(): Buffer;
+}
+
+export interface CoordinatorBatchOptions {
+  readonly baseOffset: Offset;
+  readonly maxBytes: number;
+  readonly compression: CompressionType;
+  /** Of all its records. */
+  readonly timestamp: Timestamp;
+  /** Left out for records outside of any transaction. */
+  readonly transaction?: TransactionalProducer | undefined;
+}
+
+/** The coordinator's own sequences are not checked: every one of its transactional batches begins with this one. */
+const BASE_SEQUENCE = 0;
 
 /** The records of one or more operations of a shard that go to the log as one record batch. */
-export class CoordinatorBatch {
-  /** The offset of its first record, if nobody else writes to the partition; also the snapshot to go back to. */
+export class CoordinatorBatch implements AppendableBatch {
   readonly baseOffset: Offset;
-  /** Operations that wait for this batch, with or without records in it. */
+  readonly transaction: TransactionalProducer | undefined;
+  readonly appendOptions: CoordinatorAppendOptions = {};
   readonly waiting: Completion[] = [];
   private readonly maxBytes: number;
   private readonly builder: RecordBatchBuilder;
   private readonly timestamp: Timestamp;
 
-  constructor(baseOffset: Offset, maxBytes: number, compression: CompressionType, timestamp: Timestamp) {
+  constructor(options: CoordinatorBatchOptions) {
+    const { baseOffset, maxBytes, compression, timestamp, transaction } = options;
     this.baseOffset = baseOffset;
+    this.transaction = transaction;
     this.maxBytes = maxBytes;
     this.timestamp = timestamp;
-    this.builder = new RecordBatchBuilder({ compression });
-  }
-
-  get count(): number {
-    return this.builder.count;
+    this.builder = new RecordBatchBuilder(
+      transaction === undefined
+        ? { compression }
+        : { compression, isTransactional: true, baseSequence: BASE_SEQUENCE, ...producerOf(transaction) },
+    );
   }
 
   get nextOffset(): Offset {
@@ -42,6 +76,10 @@ export class CoordinatorBatch {
   build(): Buffer {
     return this.builder.build();
   }
+}
+
+function producerOf({ producerId, producerEpoch }: TransactionalProducer): TransactionalProducer {
+  return { producerId, producerEpoch };
 }
 
 /** The most bytes that a record needs besides its key and value: lengths, deltas, attributes, header count. */

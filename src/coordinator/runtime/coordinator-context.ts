@@ -5,8 +5,10 @@ import { SnapshotRegistry } from '../../base/snapshot-registry.ts';
 import type { CompressionType } from '../../compression/compression-type.ts';
 import { Errors } from '../../protocol/errors.ts';
 import type { Runtime, Timer } from '../../runtime/runtime.ts';
-import { CoordinatorBatch, fitsInBatch } from './coordinator-batch.ts';
+import type { TransactionMarker } from '../../record/transaction-marker.ts';
+import type { TransactionalProducer } from './coordinator-batch.ts';
 import { coordinatorErrorCode, coordinatorErrorOf } from './coordinator-errors.ts';
+import { CoordinatorLog, type LogOwner } from './coordinator-log.ts';
 import type {
   CoordinatorRecordSerde,
   CoordinatorResult,
@@ -26,6 +28,7 @@ import type { CoordinatorPartition, PartitionListener, PartitionWriter } from '.
  * | LOADING | FAILED  | the log could not be read, or a record in it could not be understood     |
  * | FAILED  | LOADING | this broker becomes the leader again, in a later epoch                   |
  * | ACTIVE  | FAILED  | a batch that had been staged could not be written; it is loaded anew     |
+ * | ACTIVE  | FAILED  | the log gave a batch other offsets than the state; it is loaded anew     |
  * | any     | CLOSED  | another broker leads the partition, it is deleted, or the broker stops   |
  */
 export type CoordinatorState = 'INITIAL' | 'LOADING' | 'ACTIVE' | 'FAILED' | 'CLOSED';
@@ -51,13 +54,10 @@ export interface CoordinatorOptions<S extends CoordinatorShard<R>, R> {
 const TIMER_RETRY_MS = 500;
 
 /**
- * One shard and what surrounds it: the batch being filled, the responses that wait, the timers, the offsets up to
- * which its state is written and committed.
- *
- * The state has a snapshot at the end of every batch from the committed one on. An append that fails takes the state
- * back to the end of the batch before it.
+ * One shard and what surrounds it: its log, the responses that wait, the timers, the offset up to which its state is
+ * committed. The state has a snapshot at the end of every batch from the committed one on.
  */
-export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements PartitionListener {
+export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements PartitionListener, LogOwner<R> {
   readonly partition: CoordinatorPartition;
   readonly registry = new SnapshotRegistry();
   readonly timers: ShardTimers<R>;
@@ -70,12 +70,10 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   private readonly onFailed: () => void;
   private readonly deferred = new DeferredEvents();
   private deadlineTimer: Timer | undefined;
-  private batch: CoordinatorBatch | undefined;
-  private written: Offset = 0;
+  private readonly log: CoordinatorLog<R>;
   private committed: Offset = 0;
-  /** The highest high watermark told, which may be ahead of {@link written} while an append is under way. */
+  /** The highest high watermark told, which may be ahead of the log's end while an append is under way. */
   private highWatermark: Offset = 0;
-  private appending = false;
   /** The log has been replayed. */
   private isLoaded = false;
 
@@ -101,6 +99,7 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
     });
     const { registry } = this;
     this.shard = options.shardFactory({ runtime, logger, registry, timer: this.timers, partition });
+    this.log = new CoordinatorLog(runtime, logger, { ...options, partition: this.partition }, this);
   }
 
   /**
@@ -110,14 +109,14 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
    */
   activate(written: Offset, highWatermark: Offset): void {
     invariant(this.state === 'LOADING', 'G5', () => `${this.state} shard activated`);
-    this.written = written;
+    this.log.written = written;
     this.committed = this.registry.snapshots[0]!.epoch;
     this.isLoaded = true;
     this.onHighWatermarkUpdated(highWatermark);
   }
 
   private maybeServe(): void {
-    if (this.state !== 'LOADING' || !this.isLoaded || this.highWatermark < this.written) return;
+    if (this.state !== 'LOADING' || !this.isLoaded || this.highWatermark < this.log.written) return;
     this.state = 'ACTIVE';
     this.advance();
     try {
@@ -130,17 +129,25 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
 
   /**
    * Runs a write operation and calls `complete` once with its outcome. Operations take effect in the order of these
-   * calls. The operation itself runs before this returns, or not at all.
+   * calls. The operation itself runs before this returns, or not at all. With `transaction` its records are part of
+   * that: the shard is told with each, and later how it has ended.
    */
   write<T>(
     operation: (shard: S) => CoordinatorResult<T, R>,
     complete: (code: number | undefined, response?: T) => void,
+    transaction?: TransactionalProducer,
   ): void {
+    // Whatever comes of this operation, it may take nothing back that others have done.
+    const code = transaction && this.log.flush();
+    if (code !== undefined) {
+      complete(code);
+      return;
+    }
     let result: CoordinatorResult<T, R>;
-    let records: SerializedRecord[];
+    let serialized: SerializedRecord[];
     try {
       result = operation(this.shard);
-      records = result.records.map(record => this.options.serde.serialize(record));
+      serialized = result.records.map(record => this.options.serde.serialize(record));
     } catch (error) {
       const code = coordinatorErrorOf(error);
       if (code === Errors.UNKNOWN_SERVER_ERROR) this.onUnexpected('a write operation failed', error);
@@ -156,8 +163,8 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
       if (code === undefined) complete(undefined, result.response);
       else complete(code);
     };
-    if (records.length === 0) this.awaitPresentState(done);
-    else this.append(result, records, done);
+    if (serialized.length === 0) this.awaitPresentState(done);
+    else this.log.append({ result, serialized, transaction, done });
   }
 
   read<T>(operation: (shard: S, committedOffset: Offset) => T): T {
@@ -166,114 +173,32 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
 
   /** The operation wrote nothing, but may have seen what is not yet committed. */
   private awaitPresentState(done: Completion): void {
-    if (this.batch !== undefined) this.batch.waiting.push(done);
-    else if (this.committed < this.written) this.defer(done);
+    if (this.log.awaitBatch(done)) return;
+    if (this.committed < this.log.written) this.defer(done);
     else done();
   }
 
-  private append<T>(result: CoordinatorResult<T, R>, records: SerializedRecord[], done: Completion): void {
-    let maxBytes: number;
-    try {
-      maxBytes = this.options.writer.maxBatchBytes(this.partition);
-    } catch (error) {
-      done(coordinatorErrorOf(error));
-      return;
-    }
-    if (this.batch?.hasRoomFor(records) === false) {
-      const code = this.flush();
-      // The batch before this operation is lost, and with it the state that the operation started from.
-      if (code !== undefined) {
-        done(code);
-        return;
-      }
-    }
-    const divisible = result.atomic === false;
-    if (!divisible && !fitsInBatch(records, maxBytes)) {
-      this.logger.error('the records of an operation do not fit into a batch', {
-        topic: this.partition.topic,
-        partition: this.partition.partition,
-        records: records.length,
-        maxBytes,
-      });
-      done(Errors.UNKNOWN_SERVER_ERROR);
-      return;
-    }
-    for (let i = 0; i < records.length; i++) {
-      const serialized = records[i]!;
-      if (divisible && this.batch?.hasRoomFor([serialized]) === false) {
-        const code = this.flush();
-        if (code !== undefined) {
-          done(code);
-          return;
-        }
-      }
-      const batch = (this.batch ??= this.openBatch(maxBytes));
-      if (result.replay !== false) {
-        try {
-          const position = { offset: batch.nextOffset, producerId: -1, producerEpoch: -1 };
-          this.shard.replay(result.records[i]!, position);
-        } catch (error) {
-          batch.waiting.push(done);
-          this.failBatch(Errors.UNKNOWN_SERVER_ERROR);
-          this.onUnexpected('a new record could not be replayed', error);
-          return;
-        }
-      }
-      batch.append(serialized);
-    }
-    this.batch!.waiting.push(done);
-    if (this.options.appendLingerMs === 0) this.flush();
+  /**
+   * Ends the transaction of a producer: what it has written counts from here on, or is dropped. Calls `complete` once;
+   * with the log's code where the marker is fenced, and then nothing has changed.
+   */
+  completeTransaction(marker: TransactionMarker, complete: Completion): void {
+    this.log.endTransaction(marker, complete);
   }
 
-  private openBatch(maxBytes: number): CoordinatorBatch {
-    const { runtime, options } = this;
-    const batch = new CoordinatorBatch(this.written, maxBytes, options.compression, runtime.clock.wallMs());
-    const flush = () => {
-      if (this.batch === batch) this.flush();
-    };
-    if (options.appendLingerMs < 0) runtime.timers.soon(flush);
-    else if (options.appendLingerMs > 0) runtime.timers.after(options.appendLingerMs, flush);
-    return batch;
-  }
-
-  /** Appends the batch being filled. Returns the error code for its clients if that failed. */
-  flush(): number | undefined {
-    const { batch } = this;
-    if (batch === undefined) return undefined;
-    let written: Offset;
-    this.appending = true;
-    try {
-      written = this.options.writer.append(this.partition, this.epoch, batch.build());
-    } catch (error) {
-      const code = coordinatorErrorOf(error);
-      this.logger.warn('an append to the log of a coordinator failed', {
-        topic: this.partition.topic,
-        partition: this.partition.partition,
-        error: String(error),
-      });
-      this.failBatch(code);
-      return code;
-    } finally {
-      this.appending = false;
-    }
-    this.batch = undefined;
-    this.written = written;
-    this.registry.takeSnapshot(written);
-    for (const done of batch.waiting) this.defer(done);
+  onWritten(waiting: readonly Completion[]): void {
+    for (const done of waiting) this.defer(done);
     this.advance();
-    return undefined;
   }
 
-  private failBatch(code: number): void {
-    const batch = this.batch!;
-    this.batch = undefined;
-    this.registry.revertTo(batch.baseOffset);
-    for (const done of batch.waiting) done(code);
+  onOutOfStep(): void {
+    this.stop('FAILED');
+    this.onFailed();
   }
 
   private defer(done: Completion): void {
     const deadlineMs = this.runtime.clock.monotonicMs() + this.options.writeTimeoutMs;
-    this.deferred.add(this.written, deadlineMs, done);
+    this.deferred.add(this.log.written, deadlineMs, done);
     if (this.deadlineTimer === undefined) this.armDeadline(this.options.writeTimeoutMs);
   }
 
@@ -290,12 +215,12 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   onHighWatermarkUpdated(offset: Offset): void {
     if (offset > this.highWatermark) this.highWatermark = offset;
     if (this.state === 'LOADING') this.maybeServe();
-    else if (!this.appending) this.advance();
+    else if (!this.log.isAppending) this.advance();
   }
 
   private advance(): void {
     if (this.state !== 'ACTIVE') return;
-    const reached = min64(this.highWatermark, this.written);
+    const reached = min64(this.highWatermark, this.log.written);
     // The high watermark of a follower's fetch need not be a batch end: the last snapshot that it has passed counts.
     let committed = this.committed;
     for (const { epoch } of this.registry.snapshots) {
@@ -335,8 +260,7 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
     this.timers.cancelAll();
     this.deadlineTimer?.cancel();
     this.deadlineTimer = undefined;
-    const waiting = this.batch?.waiting ?? [];
-    this.batch = undefined;
+    const waiting = this.log.drop();
     this.deferred.failAll(Errors.NOT_COORDINATOR);
     for (const done of waiting) done(Errors.NOT_COORDINATOR);
     if (was === 'ACTIVE') this.shard.onUnloaded();
@@ -351,7 +275,7 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   }
 
   /** A mistake in the shard. If it has broken an invariant, its memory is not to be trusted any more. */
-  private onUnexpected(message: string, error: unknown): void {
+  onUnexpected(message: string, error: unknown): void {
     const stack = error instanceof Error ? error.stack : String(error);
     this.logger.error(message, {
       topic: this.partition.topic,

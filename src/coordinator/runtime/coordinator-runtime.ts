@@ -1,7 +1,10 @@
+import { invariant } from '../../base/assert.ts';
 import type { LeaderEpoch, Offset } from '../../base/int64.ts';
 import type { Logger } from '../../base/logger.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
+import type { TransactionMarker } from '../../record/transaction-marker.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
+import type { TransactionalProducer } from './coordinator-batch.ts';
 import { CoordinatorContext, type CoordinatorOptions } from './coordinator-context.ts';
 import { loadShard } from './coordinator-loader.ts';
 import type { CoordinatorResult, CoordinatorShard } from './coordinator-shard.ts';
@@ -135,10 +138,33 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> {
    */
   write<T>(partition: number, operation: (shard: S) => CoordinatorResult<T, R>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.active(partition).write(operation, (code, response) => {
-        if (code === undefined) resolve(response as T);
-        else reject(new KafkaError(code));
-      });
+      this.active(partition).write(operation, completionOf(resolve, reject));
+    });
+  }
+
+  /**
+   * Runs a write operation whose records are part of the open transaction of `transaction`: the state may hold them, but
+   * they count from the marker on that ends it. Rejects as {@link write}, and with `INVALID_PRODUCER_EPOCH`.
+   */
+  writeTransactional<T>(
+    partition: number,
+    transaction: TransactionalProducer,
+    operation: (shard: S) => CoordinatorResult<T, R>,
+  ): Promise<T> {
+    invariant(transaction.producerId >= 0, 'T7', 'a transaction without a producer id');
+    return new Promise((resolve, reject) => {
+      const complete = completionOf(resolve, reject);
+      this.active(partition).write(operation, complete, transaction);
+    });
+  }
+
+  /**
+   * Ends the transaction of a producer in `partition`. Resolves when the marker is committed. Rejects as {@link write},
+   * and with `INVALID_PRODUCER_EPOCH` or `TRANSACTION_COORDINATOR_FENCED` where the marker comes too late.
+   */
+  completeTransaction(partition: number, marker: TransactionMarker): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.active(partition).completeTransaction(marker, completionOf<void>(resolve, reject));
     });
   }
 
@@ -172,4 +198,11 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> {
       context?.state === 'LOADING' ? Errors.COORDINATOR_LOAD_IN_PROGRESS : Errors.NOT_COORDINATOR,
     );
   }
+}
+
+function completionOf<T>(resolve: (response: T) => void, reject: (error: KafkaError) => void) {
+  return (code: number | undefined, response?: T): void => {
+    if (code === undefined) resolve(response as T);
+    else reject(new KafkaError(code));
+  };
 }

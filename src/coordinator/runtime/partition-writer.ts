@@ -20,6 +20,12 @@ export interface PartitionListener {
   onWriteFailed(code: number): void;
 }
 
+/** What the log must know of a batch besides its bytes. */
+export interface CoordinatorAppendOptions {
+  /** Of a transaction marker: the version of transactions that it belongs to. Default 0. */
+  readonly transactionVersion?: number;
+}
+
 /**
  * The way a coordinator writes to its partition. Owned here; the server implements it over the replicated log.
  *
@@ -38,10 +44,16 @@ export interface PartitionWriter {
    * afterwards. Returns the offset after the last record.
    *
    * Throws `KafkaError`: `NOT_LEADER_OR_FOLLOWER` if this broker does not lead the partition in `leaderEpoch`,
-   * `NOT_ENOUGH_REPLICAS`, `MESSAGE_TOO_LARGE`, `UNKNOWN_TOPIC_OR_PARTITION`, `KAFKA_STORAGE_ERROR`. Nothing was
-   * staged then.
+   * `NOT_ENOUGH_REPLICAS`, `MESSAGE_TOO_LARGE`, `UNKNOWN_TOPIC_OR_PARTITION`, `KAFKA_STORAGE_ERROR`; of a batch in a
+   * transaction or a transaction marker `INVALID_PRODUCER_EPOCH`, of a marker `TRANSACTION_COORDINATOR_FENCED`. Nothing
+   * was staged then.
    */
-  append(partition: CoordinatorPartition, leaderEpoch: LeaderEpoch, batch: Buffer): Offset;
+  append(
+    partition: CoordinatorPartition,
+    leaderEpoch: LeaderEpoch,
+    batch: Buffer,
+    options?: CoordinatorAppendOptions,
+  ): Offset;
 }
 
 /** Where the log of a partition stands. */
