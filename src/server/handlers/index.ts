@@ -22,6 +22,7 @@ import { deleteTopics } from './20-delete-topics.ts';
 import { deleteRecords } from './21-delete-records.ts';
 import { initProducerIdHandler } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochHandler } from './23-offset-for-leader-epoch.ts';
+import { writeTxnMarkers } from './27-write-txn-markers.ts';
 import { describeConfigs } from './32-describe-configs.ts';
 import { alterConfigs } from './33-alter-configs.ts';
 import { alterReplicaLogDirs } from './34-alter-replica-log-dirs.ts';
@@ -95,6 +96,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   deleteRecords,
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
+  writeTxnMarkers,
   describeConfigs,
   alterReplicaLogDirs,
   describeLogDirs,
