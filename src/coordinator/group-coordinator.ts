@@ -20,7 +20,6 @@ import type { JoinGroupAnswer, SyncGroupAnswer } from './group/classic-group-mem
 import type { GroupCoordinatorConfig } from './group/group-coordinator-config.ts';
 import { type DeletedGroupResult, GroupCoordinatorShard } from './group/group-coordinator-shard.ts';
 import type { DescribedGroup, ListedGroup } from './group/group-manager.ts';
-import { coordinatorPartitionOf } from './group/group-partition.ts';
 import { type GroupRecord, groupRecordSerde } from './group/group-records.ts';
 import type {
   DeletedTopic,
@@ -30,6 +29,7 @@ import type {
   OffsetFetchGroupAnswer,
 } from './group/offset-manager.ts';
 import { coordinatorErrorOf } from './runtime/coordinator-errors.ts';
+import { coordinatorPartitionOf } from './runtime/coordinator-partition.ts';
 import { CoordinatorRuntime } from './runtime/coordinator-runtime.ts';
 import type { CoordinatorResult } from './runtime/coordinator-shard.ts';
 import type { PartitionReader, PartitionWriter } from './runtime/partition-writer.ts';

@@ -2,8 +2,8 @@ import type { ProducerId } from '../base/int64.ts';
 import type { Logger } from '../base/logger.ts';
 import type { HostAndPort, NetworkClient } from '../client/network-client.ts';
 import type {
+  MarkerOutcome,
   TransactionMarkers,
-  TransactionMarkersOutcome,
   TransactionMarkerWriter,
 } from '../coordinator/transaction/transaction-marker-writer.ts';
 import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
@@ -66,7 +66,7 @@ export interface TransactionMarkerChannelOptions {
 interface Job {
   readonly markers: TransactionMarkers;
   readonly isWanted: () => boolean;
-  readonly resolve: (outcome: TransactionMarkersOutcome) => void;
+  readonly resolve: (outcome: MarkerOutcome) => void;
   /** Partitions without a marker yet, by their key. */
   readonly left: Map<string, TopicPartition>;
   isDone: boolean;
@@ -97,7 +97,7 @@ export class TransactionMarkerChannel implements TransactionMarkerWriter {
   }
 
   /** See {@link TransactionMarkerWriter}. */
-  write(markers: TransactionMarkers, isWanted: () => boolean): Promise<TransactionMarkersOutcome> {
+  write(markers: TransactionMarkers, isWanted: () => boolean): Promise<MarkerOutcome> {
     return new Promise(resolve => {
       const left = new Map(markers.partitions.map(each => [topicPartitionKey(each), each]));
       this.send({ markers, isWanted, resolve, left, isDone: false }, [...left.values()]);
@@ -268,7 +268,7 @@ export class TransactionMarkerChannel implements TransactionMarkerWriter {
 
 type AnsweredCodes = ReadonlyMap<ProducerId, ReadonlyMap<string, number>>;
 
-function end(job: Job, outcome: TransactionMarkersOutcome): void {
+function end(job: Job, outcome: MarkerOutcome): void {
   job.isDone = true;
   job.resolve(outcome);
 }

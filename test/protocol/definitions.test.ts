@@ -71,7 +71,7 @@ function tableShape(
   mapKeys: boolean,
 ): FieldShape[] {
   return fields
-    .filter(field => inVersions(parseVersions(field.versions ?? '0+'), version))
+    .filter(field => inVersions(parseVersions(field.versions ?? field.taggedVersions ?? '0+'), version))
     .map(field => {
       const base = field.type.replace('[]', '');
       const inner = field.fields ?? message.commonStructs?.find(struct => struct.name === base)?.fields;

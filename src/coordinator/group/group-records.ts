@@ -1,5 +1,4 @@
-import { ByteReader, MalformedError } from '../../base/byte-reader.ts';
-import { ByteWriter } from '../../base/byte-writer.ts';
+import { ByteReader } from '../../base/byte-reader.ts';
 import { ZERO_UUID } from '../../base/uuid.ts';
 import { codecOf } from '../../protocol/codec.ts';
 import {
@@ -10,8 +9,8 @@ import {
   OffsetCommitKey,
   OffsetCommitValue,
 } from '../../protocol/records/group-records.ts';
-import type { Input, Message } from '../../protocol/schema.ts';
 import type { CoordinatorRecordSerde, SerializedRecord } from '../runtime/coordinator-shard.ts';
+import { decodeValue, encodeKey, encodeValue } from '../runtime/record-codec.ts';
 
 /** A committed offset; a null value removes it. */
 export interface OffsetCommitRecord {
@@ -48,7 +47,7 @@ export const groupRecordSerde: CoordinatorRecordSerde<GroupRecord> = {
     if (record.type === 'group-metadata') {
       return {
         key: encodeKey(GroupMetadataKey, record.key),
-        value: record.value && encode(GROUP_METADATA_VALUE_VERSION, GroupMetadataValue, record.value),
+        value: record.value && encodeValue(GroupMetadataValue, GROUP_METADATA_VALUE_VERSION, record.value),
       };
     }
     const { key, value } = record;
@@ -58,7 +57,7 @@ export const groupRecordSerde: CoordinatorRecordSerde<GroupRecord> = {
         : OFFSET_COMMIT_VALUE_VERSION;
     return {
       key: encodeKey(OffsetCommitKey, key),
-      value: value && encode(version, OffsetCommitValue, value),
+      value: value && encodeValue(OffsetCommitValue, version, value),
     };
   },
 
@@ -93,24 +92,3 @@ export const groupRecordSerde: CoordinatorRecordSerde<GroupRecord> = {
 };
 
 const EMPTY_OFFSET = { leaderEpoch: -1, expireTimestamp: -1, topicId: ZERO_UUID };
-
-function encodeKey<M extends Message>(message: M, key: Input<M>): Buffer {
-  return encode(message.apiKey!, message, key, 0);
-}
-
-/** `head` is the int16 in front: the version of a value, the type of a key. */
-function encode<M extends Message>(head: number, message: M, fields: Input<M>, version = head): Buffer {
-  const writer = new ByteWriter();
-  writer.int16(head);
-  codecOf(message, version).encode(writer, fields);
-  return writer.concat();
-}
-
-function decodeValue<M extends Message>(message: M, bytes: Buffer) {
-  const reader = new ByteReader(bytes);
-  const version = reader.int16();
-  if (version < message.minVersion || version > message.maxVersion) {
-    throw new MalformedError(`version ${version} of ${message.name} is not known`);
-  }
-  return codecOf(message, version).decode(reader);
-}

@@ -97,8 +97,9 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
         if (code !== undefined) this.retryTimer(key, operation, code);
       });
     });
-    const { registry } = this;
-    this.shard = options.shardFactory({ runtime, logger, registry, timer: this.timers, partition });
+    const { registry, timers: timer } = this;
+    const leaderEpoch = () => this.epoch;
+    this.shard = options.shardFactory({ runtime, logger, registry, timer, partition, leaderEpoch });
     this.log = new CoordinatorLog(runtime, logger, { ...options, partition: this.partition }, this);
   }
 

@@ -1,5 +1,5 @@
 import type { Logger } from '../../base/logger.ts';
-import type { Offset, ProducerId } from '../../base/int64.ts';
+import type { LeaderEpoch, Offset, ProducerId } from '../../base/int64.ts';
 import type { SnapshotRegistry } from '../../base/snapshot-registry.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
 import type { CoordinatorTimer } from './coordinator-timer.ts';
@@ -67,6 +67,8 @@ export interface CoordinatorShardContext<R> {
   readonly registry: SnapshotRegistry;
   readonly timer: CoordinatorTimer<R>;
   readonly partition: number;
+  /** In which this broker leads the partition; it may rise while the shard goes on. */
+  leaderEpoch(): LeaderEpoch;
 }
 
 export type CoordinatorShardFactory<S, R> = (context: CoordinatorShardContext<R>) => S;

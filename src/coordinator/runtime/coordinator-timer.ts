@@ -7,6 +7,11 @@ export type TimerOperation<R> = () => CoordinatorResult<void, R>;
 export interface CoordinatorTimer<R> {
   /** Runs `operation` once after `delayMs`, instead of the one that `key` has scheduled. */
   schedule(key: string, delayMs: number, operation: TimerOperation<R>): void;
+  /**
+   * Runs `operation` at once, instead of the one that `key` has scheduled: for what has come about outside of the shard.
+   * Not to be called from inside an operation.
+   */
+  run(key: string, operation: TimerOperation<R>): void;
   cancel(key: string): void;
   isScheduled(key: string): boolean;
 }
@@ -28,13 +33,13 @@ interface Entry<R> {
  */
 export class ShardTimers<R> implements CoordinatorTimer<R> {
   private readonly runtime: Runtime;
-  private readonly run: (key: string, operation: TimerOperation<R>) => void;
+  private readonly execute: (key: string, operation: TimerOperation<R>) => void;
   private readonly entries = new Map<string, Entry<R>>();
 
-  /** `run` executes a due operation. */
-  constructor(runtime: Runtime, run: (key: string, operation: TimerOperation<R>) => void) {
+  /** `execute` runs a due operation. */
+  constructor(runtime: Runtime, execute: (key: string, operation: TimerOperation<R>) => void) {
     this.runtime = runtime;
-    this.run = run;
+    this.execute = execute;
   }
 
   get size(): number {
@@ -51,6 +56,11 @@ export class ShardTimers<R> implements CoordinatorTimer<R> {
     }
     entry?.timer.cancel();
     this.entries.set(key, { dueMs, operation, ...this.arm(key, delayMs) });
+  }
+
+  run(key: string, operation: TimerOperation<R>): void {
+    this.cancel(key);
+    this.execute(key, operation);
   }
 
   cancel(key: string): void {
@@ -82,6 +92,6 @@ export class ShardTimers<R> implements CoordinatorTimer<R> {
       return;
     }
     this.entries.delete(key);
-    this.run(key, entry.operation);
+    this.execute(key, entry.operation);
   }
 }

@@ -14,10 +14,10 @@ export const TransactionLogValue = message(
   { kind: 'coordinator-value', apiKey: 0, versions: '0-1', flexible: '1+' },
   {
     producerId: f('int64', '0+'),
-    previousProducerId: f('int64', '0+', { default: -1, tag: 0, tagged: '1+' }),
-    nextProducerId: f('int64', '0+', { default: -1, tag: 1, tagged: '1+' }),
+    previousProducerId: f('int64', '1+', { default: -1, tag: 0, tagged: '1+' }),
+    nextProducerId: f('int64', '1+', { default: -1, tag: 1, tagged: '1+' }),
     producerEpoch: f('int16', '0+'),
-    nextProducerEpoch: f('int16', '0+', { default: -1, tag: 3, tagged: '1+' }),
+    nextProducerEpoch: f('int16', '1+', { default: -1, tag: 3, tagged: '1+' }),
     transactionTimeoutMs: f('int32', '0+'),
     transactionStatus: f('int8', '0+'),
     transactionPartitions: f(
@@ -32,7 +32,7 @@ export const TransactionLogValue = message(
     ),
     transactionLastUpdateTimestampMs: f('int64', '0+'),
     transactionStartTimestampMs: f('int64', '0+'),
-    clientTransactionVersion: f('int16', '0+', { tag: 2, tagged: '1+' }),
+    clientTransactionVersion: f('int16', '1+', { tag: 2, tagged: '1+' }),
   },
 );
 export type TransactionLogValue = Infer<typeof TransactionLogValue>;

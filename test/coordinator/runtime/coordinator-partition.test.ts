@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { coordinatorPartitionOf, javaHashCode } from '../../../src/coordinator/group/group-partition.ts';
+import {
+  coordinatorPartitionOf,
+  javaHashCode,
+} from '../../../src/coordinator/runtime/coordinator-partition.ts';
 
 describe('the partition of a group', () => {
   it('goes by the hash code that Java gives a string', () => {
