@@ -8,8 +8,10 @@ import type { HeartbeatRequest } from '../protocol/messages/12-heartbeat.ts';
 import type { LeaveGroupRequest } from '../protocol/messages/13-leave-group.ts';
 import type { SyncGroupRequest } from '../protocol/messages/14-sync-group.ts';
 import type { ListGroupsResponse } from '../protocol/messages/16-list-groups.ts';
+import type { TxnOffsetCommitRequest } from '../protocol/messages/28-txn-offset-commit.ts';
 import type { OffsetDeleteRequest } from '../protocol/messages/47-offset-delete.ts';
 import type { Input } from '../protocol/schema.ts';
+import type { TransactionMarker } from '../record/transaction-marker.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type {
   GroupRequestContext,
@@ -27,12 +29,13 @@ import type {
   OffsetDeleteAnswer,
   OffsetFetchGroup,
   OffsetFetchGroupAnswer,
+  TxnOffsetCommitAnswer,
 } from './group/offset-manager.ts';
 import { coordinatorErrorOf } from './runtime/coordinator-errors.ts';
 import { coordinatorPartitionOf } from './runtime/coordinator-partition.ts';
 import { CoordinatorRuntime } from './runtime/coordinator-runtime.ts';
 import type { CoordinatorResult } from './runtime/coordinator-shard.ts';
-import type { PartitionReader, PartitionWriter } from './runtime/partition-writer.ts';
+import type { ClientTransaction, PartitionReader, PartitionWriter } from './runtime/partition-writer.ts';
 
 export interface GroupCoordinatorOptions {
   readonly config: GroupCoordinatorConfig;
@@ -238,6 +241,39 @@ export class GroupCoordinator {
   }
 
   /**
+   * Offsets that a producer commits with its transaction, for `request.groupId`. Rejects with `INVALID_GROUP_ID`,
+   * `ILLEGAL_GENERATION`, `UNKNOWN_MEMBER_ID`, `FENCED_INSTANCE_ID`; `INVALID_PRODUCER_EPOCH`, `INVALID_TXN_STATE`,
+   * and what the coordinator of the transaction says.
+   */
+  async commitTransactionalOffsets(
+    request: TxnOffsetCommitRequest,
+    apiVersion: number,
+  ): Promise<TxnOffsetCommitAnswer> {
+    const { groupId, transactionalId, producerId, producerEpoch } = request;
+    const partition = this.activePartition(groupId);
+    if (groupId === '') throw new KafkaError(Errors.INVALID_GROUP_ID);
+    // Such a producer has no transaction, whoever is asked.
+    if (producerId < 0 || producerEpoch < 0) throw new KafkaError(Errors.INVALID_PRODUCER_ID_MAPPING);
+    const operation = transactionOperationOf(apiVersion);
+    const transaction = { transactionalId, producerId, producerEpoch, operation };
+    return this.shards.writeTransactional(partition, transaction, shard =>
+      shard.commitTransactionalOffsets(request),
+    );
+  }
+
+  /**
+   * A transaction that has committed offsets to groups of `partition` has ended: writes its marker there, and from then on
+   * they count, or are gone. Resolves when that is committed.
+   *
+   * Besides the codes that send somebody to look for the coordinator again, rejects with `INVALID_PRODUCER_EPOCH` and
+   * `TRANSACTION_COORDINATOR_FENCED` where the marker comes too late.
+   */
+  async completeTransaction(partition: number, marker: TransactionMarker): Promise<void> {
+    if (this.stopped) throw new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE);
+    return this.shards.completeTransaction(partition, marker);
+  }
+
+  /**
    * The offsets of a group: of the topics asked for, or all for null. With `requireStable` a partition that an open
    * transaction has written answers `UNSTABLE_OFFSET_COMMIT`.
    */
@@ -271,4 +307,14 @@ export class GroupCoordinator {
     if (this.stopped) throw new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE);
     return this.partitionFor(groupId);
   }
+}
+
+/** TxnOffsetCommit from here on has nobody add its partition to the transaction (KIP-890). */
+const ADDS_PARTITION_MIN_VERSION = 5;
+/** From here on a client takes TRANSACTION_ABORTABLE. */
+const GENERIC_ERROR_MIN_VERSION = 4;
+
+function transactionOperationOf(apiVersion: number): ClientTransaction['operation'] {
+  if (apiVersion >= ADDS_PARTITION_MIN_VERSION) return 'addPartition';
+  return apiVersion >= GENERIC_ERROR_MIN_VERSION ? 'genericErrorSupported' : 'defaultError';
 }

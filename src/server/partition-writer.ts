@@ -1,5 +1,6 @@
 import type { LeaderEpoch, Offset } from '../base/int64.ts';
 import type {
+  ClientTransaction,
   CoordinatorAppendOptions,
   CoordinatorPartition,
   PartitionBounds,
@@ -8,9 +9,12 @@ import type {
   PartitionWriter,
 } from '../coordinator/runtime/partition-writer.ts';
 import { topicPartitionKey } from '../log/topic-partition.ts';
+import type { VerificationGuard } from '../log/verification-guard.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
 import { requiredOffset } from '../replication/partition.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
+import { NO_SEQUENCE } from '../record/record.ts';
+import type { TransactionVerifier } from '../replication/transaction-verifier.ts';
 
 const ALL_REPLICAS = -1;
 
@@ -21,10 +25,13 @@ interface Registration {
 /** The way of coordinators to the partitions of their topics: over the replica manager of this broker. */
 export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader {
   private readonly replicaManager: ReplicaManager;
+  private readonly transactionVerifier: TransactionVerifier | undefined;
   private readonly listeners = new Map<string, Map<PartitionListener, Registration>>();
 
-  constructor(replicaManager: ReplicaManager) {
+  /** Without a `transactionVerifier` no transaction is written in that has to be verified. */
+  constructor(replicaManager: ReplicaManager, transactionVerifier?: TransactionVerifier) {
     this.replicaManager = replicaManager;
+    this.transactionVerifier = transactionVerifier;
   }
 
   registerListener(partition: CoordinatorPartition, listener: PartitionListener): void {
@@ -50,6 +57,34 @@ export class ReplicaPartitionWriter implements PartitionWriter, PartitionReader 
 
   maxBatchBytes(partition: CoordinatorPartition): number {
     return this.replicaManager.partitionOrThrow(partition).leaderLog().config.maxMessageBytes;
+  }
+
+  verifyTransaction(
+    partition: CoordinatorPartition,
+    transaction: ClientTransaction,
+  ): Promise<VerificationGuard> | undefined {
+    const { producerId, producerEpoch, operation } = transaction;
+    const replica = this.replicaManager.partitionOrThrow(partition);
+    // The sequences of a coordinator's own batches are not checked.
+    const guard = replica.maybeStartTransactionVerification(
+      producerId,
+      NO_SEQUENCE,
+      producerEpoch,
+      operation === 'addPartition',
+    );
+    return guard && this.askWhetherOpen(partition, transaction, guard);
+  }
+
+  /** Resolves with `guard` if `partition` belongs to the transaction. */
+  private async askWhetherOpen(
+    partition: CoordinatorPartition,
+    transaction: ClientTransaction,
+    guard: VerificationGuard,
+  ): Promise<VerificationGuard> {
+    const codes = await this.transactionVerifier?.verify({ ...transaction, partitions: [partition] });
+    const code = codes?.[0] ?? Errors.INVALID_TXN_STATE;
+    if (code !== Errors.NONE) throw new KafkaError(code);
+    return guard;
   }
 
   append(

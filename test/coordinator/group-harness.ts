@@ -9,6 +9,8 @@ import { KafkaError, errorName } from '../../src/protocol/errors.ts';
 import type { JoinGroupRequest, JoinGroupResponse } from '../../src/protocol/messages/11-join-group.ts';
 import type { OffsetCommitRequest } from '../../src/protocol/messages/08-offset-commit.ts';
 import type { SyncGroupResponse } from '../../src/protocol/messages/14-sync-group.ts';
+import type { TxnOffsetCommitRequest } from '../../src/protocol/messages/28-txn-offset-commit.ts';
+import type { TransactionMarker } from '../../src/record/transaction-marker.ts';
 import { groupRecordSerde } from '../../src/coordinator/group/group-records.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
 import { MemoryPartitions } from './memory-partition.ts';
@@ -220,6 +222,53 @@ export class GroupHarness {
     return committing;
   }
 
+  transactionalRequest(
+    producerId: number,
+    offset: number | bigint,
+    options: TransactionalCommitOptions = {},
+  ): TxnOffsetCommitRequest {
+    return {
+      ...this.commitRequest(offset, options),
+      transactionalId: options.transactionalId ?? 'txn',
+      producerId,
+      producerEpoch: options.producerEpoch ?? 0,
+    };
+  }
+
+  /** A commit in the transaction of a producer; its error, as of {@link commit}. */
+  async commitIn(
+    producerId: number,
+    offset: number | bigint,
+    options: TransactionalCommitOptions = {},
+  ): Promise<string> {
+    const request = this.transactionalRequest(producerId, offset, options);
+    const committing = this.coordinator.commitTransactionalOffsets(request, options.version ?? 5).then(
+      answer => errorName(answer.topics![0]!.partitions![0]!.errorCode ?? 0),
+      error => errorName(error instanceof KafkaError ? error.code : -1),
+    );
+    await this.clock.settle();
+    return committing;
+  }
+
+  /** Ends the transaction of a producer; the name of an error. */
+  async end(producerId: number, isCommit: boolean, more: Partial<TransactionMarker> = {}): Promise<string> {
+    const ending = this.coordinator
+      .completeTransaction(0, {
+        producerId,
+        producerEpoch: 0,
+        coordinatorEpoch: 0,
+        isCommit,
+        transactionVersion: 0,
+        ...more,
+      })
+      .then(
+        () => 'NONE',
+        error => errorName(error instanceof KafkaError ? error.code : -1),
+      );
+    await this.clock.settle();
+    return ending;
+  }
+
   /** The committed offsets of a group, as `topic-partition` to offset; or the name of an error. */
   async fetchAll(group = 'g', requireStable = false): Promise<Record<string, unknown>> {
     const fetching = this.coordinator.fetchOffsets(
@@ -309,6 +358,11 @@ export interface CommitOptions {
   leaderEpoch?: number;
   retentionTimeMs?: number | bigint;
   version?: number;
+}
+
+export interface TransactionalCommitOptions extends CommitOptions {
+  transactionalId?: string;
+  producerEpoch?: number;
 }
 
 /** The metadata of a consumer: ConsumerProtocolSubscription, version 0. */

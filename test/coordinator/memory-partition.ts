@@ -1,11 +1,14 @@
 import { add64, type LeaderEpoch, type Offset } from '../../src/base/int64.ts';
 import type {
+  ClientTransaction,
+  CoordinatorAppendOptions,
   CoordinatorPartition,
   PartitionBounds,
   PartitionListener,
   PartitionReader,
   PartitionWriter,
 } from '../../src/coordinator/runtime/partition-writer.ts';
+import type { VerificationGuard } from '../../src/log/verification-guard.ts';
 import { KafkaError } from '../../src/protocol/errors.ts';
 import { batchesOf, RecordBatch } from '../../src/record/record-batch.ts';
 
@@ -23,6 +26,8 @@ export class MemoryPartitions implements PartitionWriter, PartitionReader {
   autoCommit = true;
   /** While set, every append fails with this code. */
   failWith: number | undefined;
+  /** Set: transactions are verified by it. */
+  verify: ((transaction: ClientTransaction) => Promise<VerificationGuard> | undefined) | undefined;
   /** Bytes that `read` returns at most. */
   readBytesMax = 1 << 20;
   private readonly logs = new Map<number, MemoryLog>();
@@ -62,7 +67,19 @@ export class MemoryPartitions implements PartitionWriter, PartitionReader {
     return this.maxBytes;
   }
 
-  append({ partition }: CoordinatorPartition, _leaderEpoch: LeaderEpoch, buffer: Buffer): Offset {
+  verifyTransaction(
+    _partition: CoordinatorPartition,
+    transaction: ClientTransaction,
+  ): Promise<VerificationGuard> | undefined {
+    return this.verify?.(transaction);
+  }
+
+  append(
+    { partition }: CoordinatorPartition,
+    _leaderEpoch: LeaderEpoch,
+    buffer: Buffer,
+    _options?: CoordinatorAppendOptions,
+  ): Offset {
     if (this.failWith !== undefined) throw new KafkaError(this.failWith);
     const log = this.log(partition);
     const batch = new RecordBatch(buffer);

@@ -426,19 +426,28 @@ export class ClassicGroup {
   /**
    * Whether an offset may be committed in the name of `memberId`. Throws `KafkaError`: `UNKNOWN_MEMBER_ID`,
    * `FENCED_INSTANCE_ID`, `ILLEGAL_GENERATION` (G3), `REBALANCE_IN_PROGRESS`, `COORDINATOR_NOT_AVAILABLE`.
+   *
+   * In a transaction it may be committed without a member, too, and while members wait for their assignment: an old
+   * producer (TxnOffsetCommit v0-v2) knows neither.
    */
-  validateOffsetCommit(memberId: string, groupInstanceId: string | null, generationId: number): void {
+  validateOffsetCommit(
+    memberId: string,
+    groupInstanceId: string | null,
+    generationId: number,
+    isTransactional = false,
+  ): void {
     if (this.currentState === 'Dead') throw new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE);
     // An admin client, or a consumer that assigns partitions to itself.
     if (generationId < 0 && this.currentState === 'Empty') return;
     if (generationId >= 0 || memberId !== '' || groupInstanceId !== null) {
       this.validateMember(memberId, groupInstanceId);
       if (generationId !== this.generation) throw new KafkaError(Errors.ILLEGAL_GENERATION);
-    } else if (this.currentState !== 'Empty') {
+    } else if (!isTransactional) {
       throw new KafkaError(Errors.UNKNOWN_MEMBER_ID);
     }
     // It has the generation but not its assignment: it must rejoin rather than commit what it no longer owns.
-    if (this.currentState === 'CompletingRebalance') throw new KafkaError(Errors.REBALANCE_IN_PROGRESS);
+    if (!isTransactional && this.currentState === 'CompletingRebalance')
+      throw new KafkaError(Errors.REBALANCE_IN_PROGRESS);
   }
 
   validateOffsetDelete(): void {

@@ -4,6 +4,7 @@ import type { JoinGroupRequest } from '../../protocol/messages/11-join-group.ts'
 import type { HeartbeatRequest } from '../../protocol/messages/12-heartbeat.ts';
 import type { LeaveGroupRequest } from '../../protocol/messages/13-leave-group.ts';
 import type { SyncGroupRequest } from '../../protocol/messages/14-sync-group.ts';
+import type { TxnOffsetCommitRequest } from '../../protocol/messages/28-txn-offset-commit.ts';
 import type { OffsetDeleteRequest } from '../../protocol/messages/47-offset-delete.ts';
 import { errorCodeOf, Errors } from '../../protocol/errors.ts';
 import type {
@@ -29,6 +30,7 @@ import {
   type OffsetFetchGroup,
   type OffsetFetchGroupAnswer,
   OffsetManager,
+  type TxnOffsetCommitAnswer,
 } from './offset-manager.ts';
 
 type Result<T = void> = CoordinatorResult<T, GroupRecord>;
@@ -107,6 +109,10 @@ export class GroupCoordinatorShard implements CoordinatorShard<GroupRecord> {
 
   commitOffsets(request: OffsetCommitRequest, apiVersion: number): Result<OffsetCommitAnswer> {
     return this.offsets.commit(request, apiVersion);
+  }
+
+  commitTransactionalOffsets(request: TxnOffsetCommitRequest): Result<TxnOffsetCommitAnswer> {
+    return this.offsets.commitTransactional(request);
   }
 
   fetchOffsets(

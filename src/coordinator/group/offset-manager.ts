@@ -4,6 +4,10 @@ import { type Uuid, ZERO_UUID } from '../../base/uuid.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import type { OffsetCommitRequest, OffsetCommitResponse } from '../../protocol/messages/08-offset-commit.ts';
 import type { OffsetFetchRequest, OffsetFetchResponse } from '../../protocol/messages/09-offset-fetch.ts';
+import type {
+  TxnOffsetCommitRequest,
+  TxnOffsetCommitResponse,
+} from '../../protocol/messages/28-txn-offset-commit.ts';
 import type { OffsetDeleteRequest, OffsetDeleteResponse } from '../../protocol/messages/47-offset-delete.ts';
 import type { Input } from '../../protocol/schema.ts';
 import type {
@@ -26,6 +30,7 @@ import { Offsets } from './offsets.ts';
 import { PendingTransactions } from './pending-transactions.ts';
 
 export type OffsetCommitAnswer = Input<typeof OffsetCommitResponse>;
+export type TxnOffsetCommitAnswer = Input<typeof TxnOffsetCommitResponse>;
 export type OffsetDeleteAnswer = Input<typeof OffsetDeleteResponse>;
 /** One group of an OffsetFetch request, as v8 and later have it. */
 export type OffsetFetchGroup = OffsetFetchRequest['groups'][number];
@@ -40,6 +45,8 @@ export interface DeletedTopic {
 }
 
 const INVALID_OFFSET = -1;
+/** A commit that goes by the broker's retention. */
+const NO_RETENTION_TIME = -1;
 const NO_LEADER_EPOCH = -1;
 /** Since OffsetCommit v9 a group that is not there is told from a generation that has passed. */
 const GROUP_ID_NOT_FOUND_MIN_VERSION = 9;
@@ -78,8 +85,50 @@ export class OffsetManager {
     apiVersion: number,
   ): CoordinatorResult<OffsetCommitAnswer, GroupRecord> {
     this.validateCommit(request, apiVersion);
+    return this.commitTopics(request, request.retentionTimeMs);
+  }
+
+  private validateCommit(request: OffsetCommitRequest, apiVersion: number): void {
+    const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch } = request;
+    if (generationIdOrMemberEpoch >= 0 && apiVersion >= GROUP_ID_NOT_FOUND_MIN_VERSION)
+      this.groups.group(groupId);
+    const group = this.groupOfCommit(groupId, generationIdOrMemberEpoch);
+    group.validateOffsetCommit(memberId, groupInstanceId, generationIdOrMemberEpoch);
+    this.classic.rescheduleHeartbeat(group, memberId);
+  }
+
+  /** Who commits without a generation has no group before its first offset. Throws `ILLEGAL_GENERATION`. */
+  private groupOfCommit(groupId: string, generationId: number): ClassicGroup {
+    const group = this.groups.find(groupId);
+    if (group !== undefined) return group;
+    if (generationId >= 0) throw new KafkaError(Errors.ILLEGAL_GENERATION);
+    return this.groups.create(groupId);
+  }
+
+  // TxnOffsetCommit
+
+  /**
+   * Offsets that a producer sends to its open transaction: they are pending until its marker comes (T7). Throws
+   * `KafkaError`: `ILLEGAL_GENERATION`, `UNKNOWN_MEMBER_ID`, `FENCED_INSTANCE_ID`, `COORDINATOR_NOT_AVAILABLE`.
+   */
+  commitTransactional(
+    request: TxnOffsetCommitRequest,
+  ): CoordinatorResult<TxnOffsetCommitAnswer, GroupRecord> {
+    const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch } = request;
+    const group = this.groupOfCommit(groupId, generationIdOrMemberEpoch);
+    group.validateOffsetCommit(memberId, groupInstanceId, generationIdOrMemberEpoch, true);
+    return this.commitTopics(request, NO_RETENTION_TIME);
+  }
+
+  // Both
+
+  /** The records of all partitions whose metadata is not too large, and the answer. */
+  private commitTopics(
+    request: OffsetCommitRequest | TxnOffsetCommitRequest,
+    retentionTimeMs: Int64,
+  ): CoordinatorResult<TxnOffsetCommitAnswer, GroupRecord> {
     const commitTimestampMs = this.context.runtime.clock.wallMs();
-    const expireTimestampMs = expiryOf(commitTimestampMs, request.retentionTimeMs);
+    const expireTimestampMs = expiryOf(commitTimestampMs, retentionTimeMs);
     const records: GroupRecord[] = [];
     const topics = request.topics.map(({ name, topicId, partitions }) => ({
       name,
@@ -106,20 +155,6 @@ export class OffsetManager {
     return { records, response: { topics } };
   }
 
-  private validateCommit(request: OffsetCommitRequest, apiVersion: number): void {
-    const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch } = request;
-    let group = this.groups.find(groupId);
-    if (group === undefined) {
-      if (generationIdOrMemberEpoch >= 0) {
-        if (apiVersion >= GROUP_ID_NOT_FOUND_MIN_VERSION) this.groups.group(groupId);
-        throw new KafkaError(Errors.ILLEGAL_GENERATION);
-      }
-      group = this.groups.create(groupId);
-    }
-    group.validateOffsetCommit(memberId, groupInstanceId, generationIdOrMemberEpoch);
-    this.classic.rescheduleHeartbeat(group, memberId);
-  }
-
   // OffsetFetch
 
   /**
@@ -138,7 +173,8 @@ export class OffsetManager {
         if (requireStable && this.pending.hasPending(groupId, name, partitionIndex))
           return unstable(partitionIndex);
         const offset = known ? this.offsets.get(groupId, name, partitionIndex, epoch) : undefined;
-        return fetched(partitionIndex, offset);
+        // One of a topic that has been deleted, and created again under its name.
+        return fetched(partitionIndex, offset && isOfTopic(offset, topicId) ? offset : undefined);
       }),
     }));
     return { groupId, topics };
@@ -200,8 +236,8 @@ export class OffsetManager {
   }
 
   /**
-   * What removes the offsets of topics that are gone. An offset that names another topic id belongs to a topic that
-   * has been created again under the name.
+   * What removes the offsets of topics that are gone, those of open transactions too. An offset that names another
+   * topic id belongs to a topic that has been created again under the name.
    */
   deleteTopics(topics: readonly DeletedTopic[]): GroupRecord[] {
     const records: GroupRecord[] = [];
@@ -209,10 +245,15 @@ export class OffsetManager {
       const byTopic = this.offsets.ofGroup(groupId)!;
       for (const { name, topicId } of topics) {
         for (const [partition, offset] of byTopic.get(name)?.entries() ?? []) {
-          if (offset.topicId === ZERO_UUID || topicId === ZERO_UUID || offset.topicId === topicId) {
-            records.push(offsetCommitTombstone(groupId, name, partition));
-          }
+          if (isOfTopic(offset, topicId)) records.push(offsetCommitTombstone(groupId, name, partition));
         }
+      }
+    }
+    for (const { name, topicId } of topics) {
+      for (const { group, partition, offsets } of this.pending.writesTo(name)) {
+        if (this.offsets.get(group, name, partition) !== undefined) continue;
+        if (offsets.every(offset => isOfTopic(offset, topicId)))
+          records.push(offsetCommitTombstone(group, name, partition));
       }
     }
     return records;
@@ -301,9 +342,14 @@ export class OffsetManager {
   }
 }
 
+/** Whether an offset is of the topic `topicId`, as far as both are known by id. */
+function isOfTopic(offset: OffsetAndMetadata, topicId: Uuid): boolean {
+  return offset.topicId === ZERO_UUID || topicId === ZERO_UUID || offset.topicId === topicId;
+}
+
 /** When an offset with a retention time of its own goes; -1 asks for none. */
 function expiryOf(commitTimestampMs: number, retentionTimeMs: Int64): Timestamp | undefined {
-  if (retentionTimeMs === -1) return undefined;
+  if (retentionTimeMs === NO_RETENTION_TIME) return undefined;
   return retentionTimeMs > sub64(INT64_MAX, commitTimestampMs)
     ? INT64_MAX
     : add64(commitTimestampMs, retentionTimeMs);

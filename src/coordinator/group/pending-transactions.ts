@@ -1,6 +1,7 @@
 import type { Int64, ProducerId } from '../../base/int64.ts';
 import type { SnapshotRegistry } from '../../base/snapshot-registry.ts';
 import { TimelineMap } from '../../base/timeline-map.ts';
+import type { OffsetAndMetadata } from './offset-and-metadata.ts';
 import { Offsets } from './offsets.ts';
 
 type ProducersByPartition = TimelineMap<number, TimelineMap<ProducerId, true>>;
@@ -70,6 +71,22 @@ export class PendingTransactions {
   *partitionsOf(group: string): IterableIterator<{ topic: string; partition: number }> {
     for (const [topic, partitions] of this.producersOf.get(group)?.entries() ?? []) {
       for (const partition of partitions.keys()) yield { topic, partition };
+    }
+  }
+
+  /** The partitions of a topic that open transactions have written, of all groups, with what each would commit. */
+  *writesTo(
+    topic: string,
+  ): IterableIterator<{ group: string; partition: number; offsets: readonly OffsetAndMetadata[] }> {
+    for (const [group, topics] of this.producersOf.entries()) {
+      for (const [partition, producers] of topics.get(topic)?.entries() ?? []) {
+        const offsets: OffsetAndMetadata[] = [];
+        for (const producerId of producers.keys()) {
+          const offset = this.offsetsOf.get(producerId)?.get(group, topic, partition);
+          if (offset !== undefined) offsets.push(offset);
+        }
+        yield { group, partition, offsets };
+      }
     }
   }
 

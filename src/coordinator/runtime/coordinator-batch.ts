@@ -1,5 +1,6 @@
 import { add64, type Offset, type ProducerId, type Timestamp } from '../../base/int64.ts';
 import type { CompressionType } from '../../compression/compression-type.ts';
+import type { VerificationGuard } from '../../log/verification-guard.ts';
 import { RecordBatchBuilder } from '../../record/record-batch-builder.ts';
 import { RECORD_BATCH_OVERHEAD } from '../../record/record-batch.ts';
 import type { SerializedRecord } from './coordinator-shard.ts';
@@ -10,6 +11,8 @@ import type { CoordinatorAppendOptions } from './partition-writer.ts';
 export interface TransactionalProducer {
   readonly producerId: ProducerId;
   readonly producerEpoch: number;
+  /** That the transaction has been verified to be open. */
+  readonly verificationGuard?: VerificationGuard | undefined;
 }
 
 /** What goes to the log as one record batch, and who waits for it. */
@@ -41,7 +44,7 @@ const BASE_SEQUENCE = 0;
 export class CoordinatorBatch implements AppendableBatch {
   readonly baseOffset: Offset;
   readonly transaction: TransactionalProducer | undefined;
-  readonly appendOptions: CoordinatorAppendOptions = {};
+  readonly appendOptions: CoordinatorAppendOptions;
   readonly waiting: Completion[] = [];
   private readonly maxBytes: number;
   private readonly builder: RecordBatchBuilder;
@@ -51,6 +54,7 @@ export class CoordinatorBatch implements AppendableBatch {
     const { baseOffset, maxBytes, compression, timestamp, transaction } = options;
     this.baseOffset = baseOffset;
     this.transaction = transaction;
+    this.appendOptions = { verificationGuard: transaction?.verificationGuard };
     this.maxBytes = maxBytes;
     this.timestamp = timestamp;
     this.builder = new RecordBatchBuilder(
@@ -78,7 +82,7 @@ export class CoordinatorBatch implements AppendableBatch {
   }
 }
 
-function producerOf({ producerId, producerEpoch }: TransactionalProducer): TransactionalProducer {
+function producerOf({ producerId, producerEpoch }: TransactionalProducer) {
   return { producerId, producerEpoch };
 }
 

@@ -4,11 +4,11 @@ import type { Logger } from '../../base/logger.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import type { TransactionMarker } from '../../record/transaction-marker.ts';
 import type { Runtime } from '../../runtime/runtime.ts';
-import type { TransactionalProducer } from './coordinator-batch.ts';
+import { coordinatorErrorOf } from './coordinator-errors.ts';
 import { CoordinatorContext, type CoordinatorOptions } from './coordinator-context.ts';
 import { loadShard } from './coordinator-loader.ts';
 import type { CoordinatorResult, CoordinatorShard } from './coordinator-shard.ts';
-import type { PartitionReader } from './partition-writer.ts';
+import type { ClientTransaction, PartitionReader } from './partition-writer.ts';
 
 export interface CoordinatorRuntimeOptions<S extends CoordinatorShard<R>, R>
   extends CoordinatorOptions<S, R> {
@@ -143,19 +143,29 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> {
   }
 
   /**
-   * Runs a write operation whose records are part of the open transaction of `transaction`: the state may hold them, but
-   * they count from the marker on that ends it. Rejects as {@link write}, and with `INVALID_PRODUCER_EPOCH`.
+   * Runs a write operation whose records are part of `transaction`: the state may hold them, but they count from the
+   * marker on that ends it. It runs when the transaction has been verified to be open; in this call where nobody has
+   * to be asked. Rejects as {@link write}, with `INVALID_PRODUCER_EPOCH`, `INVALID_TXN_STATE`, and with what the
+   * coordinator of the transaction says.
    */
-  writeTransactional<T>(
+  async writeTransactional<T>(
     partition: number,
-    transaction: TransactionalProducer,
+    transaction: ClientTransaction,
     operation: (shard: S) => CoordinatorResult<T, R>,
   ): Promise<T> {
-    invariant(transaction.producerId >= 0, 'T7', 'a transaction without a producer id');
-    return new Promise((resolve, reject) => {
-      const complete = completionOf(resolve, reject);
-      this.active(partition).write(operation, complete, transaction);
-    });
+    const { producerId, producerEpoch } = transaction;
+    invariant(producerId >= 0, 'T7', 'a transaction without a producer id');
+    const context = this.active(partition);
+    try {
+      const verification = this.options.writer.verifyTransaction(context.partition, transaction);
+      const verificationGuard = verification && (await verification);
+      return await new Promise((resolve, reject) => {
+        const producer = { producerId, producerEpoch, verificationGuard };
+        this.active(partition).write(operation, completionOf(resolve, reject), producer);
+      });
+    } catch (error) {
+      throw new KafkaError(coordinatorErrorOf(error));
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
-import type { LeaderEpoch, Offset } from '../../base/int64.ts';
+import type { LeaderEpoch, Offset, ProducerId } from '../../base/int64.ts';
+import type { VerificationGuard } from '../../log/verification-guard.ts';
 
 /** A partition of a coordinator's topic. */
 export interface CoordinatorPartition {
@@ -20,8 +21,19 @@ export interface PartitionListener {
   onWriteFailed(code: number): void;
 }
 
+/** A transaction in which a client has records written to a coordinator's partition. */
+export interface ClientTransaction {
+  readonly transactionalId: string;
+  readonly producerId: ProducerId;
+  readonly producerEpoch: number;
+  /** What the client can take (Kafka's TransactionSupportedOperation); `addPartition`: it has not added the partition. */
+  readonly operation: 'defaultError' | 'genericErrorSupported' | 'addPartition';
+}
+
 /** What the log must know of a batch besides its bytes. */
 export interface CoordinatorAppendOptions {
+  /** Of a batch in a transaction: what {@link PartitionWriter.verifyTransaction} gave for it. */
+  readonly verificationGuard?: VerificationGuard | undefined;
   /** Of a transaction marker: the version of transactions that it belongs to. Default 0. */
   readonly transactionVersion?: number;
 }
@@ -39,14 +51,25 @@ export interface PartitionWriter {
   /** The largest batch that the partition takes now, in bytes (`max.message.bytes`). */
   maxBatchBytes(partition: CoordinatorPartition): number;
   /**
+   * Asks the coordinator of `transaction` whether `partition` belongs to it, or has it added (KIP-890). `undefined`
+   * where nobody has to be asked: the transaction has records in the partition, or transactions are not verified.
+   *
+   * Throws and rejects with `KafkaError`: `NOT_LEADER_OR_FOLLOWER`, `INVALID_PRODUCER_EPOCH`, and what the coordinator
+   * of the transaction says.
+   */
+  verifyTransaction(
+    partition: CoordinatorPartition,
+    transaction: ClientTransaction,
+  ): Promise<VerificationGuard> | undefined;
+  /**
    * Appends one whole record batch (format v2, base offset 0: offsets and the partition leader epoch are filled in)
    * as the leader with the origin `coordinator`, acks=all: the synchronous half only. `batch` belongs to the log
    * afterwards. Returns the offset after the last record.
    *
    * Throws `KafkaError`: `NOT_LEADER_OR_FOLLOWER` if this broker does not lead the partition in `leaderEpoch`,
    * `NOT_ENOUGH_REPLICAS`, `MESSAGE_TOO_LARGE`, `UNKNOWN_TOPIC_OR_PARTITION`, `KAFKA_STORAGE_ERROR`; of a batch in a
-   * transaction or a transaction marker `INVALID_PRODUCER_EPOCH`, of a marker `TRANSACTION_COORDINATOR_FENCED`. Nothing
-   * was staged then.
+   * transaction `INVALID_PRODUCER_EPOCH`, `INVALID_TXN_STATE`; of a transaction marker `INVALID_PRODUCER_EPOCH`,
+   * `TRANSACTION_COORDINATOR_FENCED`. Nothing was staged then.
    */
   append(
     partition: CoordinatorPartition,

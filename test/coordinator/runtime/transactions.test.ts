@@ -15,6 +15,13 @@ import type { TransactionMarker } from '../../../src/record/transaction-marker.t
 import { ManualRuntime } from '../../support/manual-runtime.ts';
 import { MemoryPartitions } from '../memory-partition.ts';
 
+const TRANSACTION = {
+  transactionalId: 't',
+  producerId: 9,
+  producerEpoch: 3,
+  operation: 'addPartition' as const,
+};
+
 type Entry = readonly [key: string, value: string];
 
 /** A map whose entries in transactions count from the commit on. */
@@ -90,7 +97,7 @@ class Harness {
   }
 
   writeIn(producerId: number, ...records: Entry[]): Outcome {
-    const transaction = { producerId, producerEpoch: 3 };
+    const transaction = { ...TRANSACTION, producerId };
     return outcomeOf(
       this.runtime.writeTransactional(0, transaction, () => ({ records, response: 'ok', atomic: false })),
     );
@@ -177,9 +184,8 @@ describe('a write in a transaction', () => {
     const other = h.write(['a', '1']);
     h.partitions.failWith = Errors.NOT_ENOUGH_REPLICAS;
     let ran = false;
-    const transaction = { producerId: 9, producerEpoch: 0 };
     const inside = outcomeOf(
-      h.runtime.writeTransactional(0, transaction, () => {
+      h.runtime.writeTransactional(0, TRANSACTION, () => {
         ran = true;
         return { records: [], response: 'ok' };
       }),
