@@ -12,7 +12,6 @@ import { MetadataImage } from '../metadata/metadata-image.ts';
 import { InternalTopic } from '../metadata/topic-name.ts';
 import { AlterPartitionRequest, AlterPartitionResponse } from '../protocol/messages/56-alter-partition.ts';
 import { RemoteLeaderEndPoint } from '../replication/leader-end-point.ts';
-import { Errors, KafkaError } from '../protocol/errors.ts';
 import { ReplicaManager } from '../replication/replica-manager.ts';
 import { brokerEndPoint } from '../replication/replication-options.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -310,10 +309,6 @@ export class BrokerServer {
       replicaManager,
       logManager,
       groupCoordinator,
-      completeGroupTransaction: () =>
-        Promise.reject(
-          new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE, 'offsets are not committed in transactions'),
-        ),
       producerIdManager: new ProducerIdManager(() =>
         allocateProducerIds(controllerChannel, nodeId, lifecycle.brokerEpoch, requestTimeoutMs),
       ),

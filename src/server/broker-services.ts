@@ -1,7 +1,6 @@
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import type { ProducerIdManager } from '../coordinator/transaction/producer-id-manager.ts';
 import type { LogManager } from '../log/log-manager.ts';
-import type { TransactionMarker } from '../record/transaction-marker.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
 import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
 import type { ForwardingManager } from './forwarding-manager.ts';
@@ -18,10 +17,5 @@ export interface BrokerServices extends NodeServices {
   readonly replicaManager: ReplicaManager;
   readonly logManager: LogManager;
   readonly groupCoordinator: GroupCoordinator;
-  /**
-   * Ends a transaction in the partition of `__consumer_offsets` with that number: its offsets are committed or dropped.
-   * Rejects with the `KafkaError` of a coordinator.
-   */
-  completeGroupTransaction(partition: number, marker: TransactionMarker): Promise<void>;
   readonly producerIdManager: ProducerIdManager;
 }

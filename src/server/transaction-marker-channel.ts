@@ -14,7 +14,6 @@ import {
   WriteTxnMarkersRequest,
   WriteTxnMarkersResponse,
 } from '../protocol/messages/27-write-txn-markers.ts';
-import type { Infer, Input } from '../protocol/schema.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { partitionsByTopic } from './partitions-by-topic.ts';
 
@@ -46,9 +45,7 @@ const PASSING: ReadonlySet<number> = new Set([
   Errors.NOT_COORDINATOR,
 ]);
 
-type MarkersRequest = Input<typeof WriteTxnMarkersRequest>;
-type WritableTxnMarker = NonNullable<MarkersRequest['markers']>[number];
-type MarkersResponse = Infer<typeof WriteTxnMarkersResponse>;
+type WritableTxnMarker = WriteTxnMarkersRequest['markers'][number];
 
 export interface TransactionMarkerChannelOptions {
   readonly nodeId: number;
@@ -59,7 +56,7 @@ export interface TransactionMarkerChannelOptions {
   readonly client: NetworkClient;
   readonly requestTimeoutMs: () => number;
   /** Writes markers to partitions that this broker leads. */
-  readonly writeHere: (request: MarkersRequest) => Promise<MarkersResponse>;
+  readonly writeHere: (request: WriteTxnMarkersRequest) => Promise<WriteTxnMarkersResponse>;
 }
 
 /** The markers of one transaction on their way. */
@@ -285,7 +282,7 @@ function markerOf(markers: TransactionMarkers, partitions: readonly TopicPartiti
   };
 }
 
-function codesIn({ markers }: MarkersResponse): AnsweredCodes {
+function codesIn({ markers }: WriteTxnMarkersResponse): AnsweredCodes {
   const codes = new Map<ProducerId, ReadonlyMap<string, number>>();
   for (const { producerId, topics } of markers) {
     const byPartition = new Map<string, number>();

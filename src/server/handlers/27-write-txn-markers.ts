@@ -6,7 +6,6 @@ import {
   WriteTxnMarkersRequest,
   WriteTxnMarkersResponse,
 } from '../../protocol/messages/27-write-txn-markers.ts';
-import type { Input } from '../../protocol/schema.ts';
 import { type TransactionMarker, transactionMarkerBatch } from '../../record/transaction-marker.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler } from '../handler.ts';
@@ -37,32 +36,7 @@ export const writeTxnMarkers = defineHandler({
   response: WriteTxnMarkersResponse,
   authorize: ['Alter Cluster', 'ClusterAction Cluster'],
   isExempt: () => true,
-  async handle(_context, { markers }, broker) {
-    const results = new MarkerResults();
-    const writes: Promise<void>[] = [];
-    const begin = (marker: TransactionMarker, partitions: readonly TopicPartition[]): void => {
-      const written = write(marker, partitions, results, broker);
-      // It may be known to have failed before all have begun, and is looked at then.
-      written.catch(() => {});
-      writes.push(written);
-    };
-    let left = MARKERS_PER_TURN;
-    for (const requested of markers) {
-      const marker = markerOf(requested);
-      let partitions: TopicPartition[] = [];
-      for (const topicPartition of partitionsOf(requested)) {
-        partitions.push(topicPartition);
-        if (--left > 0) continue;
-        begin(marker, partitions);
-        partitions = [];
-        await new Promise<void>(resolve => broker.runtime.timers.soon(resolve));
-        left = MARKERS_PER_TURN;
-      }
-      if (partitions.length > 0) begin(marker, partitions);
-    }
-    await Promise.all(writes);
-    return results.response();
-  },
+  handle: (_context, request, broker) => writeTransactionMarkers(request, broker),
   failure({ markers }, errorCode) {
     const results = new MarkerResults();
     for (const marker of markers) {
@@ -73,6 +47,37 @@ export const writeTxnMarkers = defineHandler({
     return results.response();
   },
 });
+
+/** What the handler does; the coordinator of this broker needs no connection for it. */
+export async function writeTransactionMarkers(
+  { markers }: Pick<WriteTxnMarkersRequest, 'markers'>,
+  broker: BrokerServices,
+): Promise<WriteTxnMarkersResponse> {
+  const results = new MarkerResults();
+  const writes: Promise<void>[] = [];
+  const begin = (marker: TransactionMarker, partitions: readonly TopicPartition[]): void => {
+    const written = write(marker, partitions, results, broker);
+    // It may be known to have failed before all have begun, and is looked at then.
+    written.catch(() => {});
+    writes.push(written);
+  };
+  let left = MARKERS_PER_TURN;
+  for (const requested of markers) {
+    const marker = markerOf(requested);
+    let partitions: TopicPartition[] = [];
+    for (const topicPartition of partitionsOf(requested)) {
+      partitions.push(topicPartition);
+      if (--left > 0) continue;
+      begin(marker, partitions);
+      partitions = [];
+      await new Promise<void>(resolve => broker.runtime.timers.soon(resolve));
+      left = MARKERS_PER_TURN;
+    }
+    if (partitions.length > 0) begin(marker, partitions);
+  }
+  await Promise.all(writes);
+  return results.response();
+}
 
 function markerOf(requested: RequestedMarker): TransactionMarker {
   const { producerId, producerEpoch, coordinatorEpoch, transactionResult, transactionVersion } = requested;
@@ -142,7 +147,7 @@ async function completeInGroups(
 ): Promise<void> {
   let errorCode: number = Errors.NONE;
   try {
-    await broker.completeGroupTransaction(topicPartition.partition, marker);
+    await broker.groupCoordinator.completeTransaction(topicPartition.partition, marker);
   } catch (error) {
     if (!(error instanceof KafkaError)) throw error;
     const code = errorCodeOf(error);
@@ -163,7 +168,7 @@ class MarkerResults {
     partitions.set(partition, errorCode);
   }
 
-  response(): Input<typeof WriteTxnMarkersResponse> {
+  response(): WriteTxnMarkersResponse {
     return {
       markers: Array.from(this.producers, ([producerId, topics]) => ({
         producerId,

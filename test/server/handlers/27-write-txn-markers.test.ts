@@ -205,14 +205,13 @@ describe('WriteTxnMarkers', () => {
     const asked: [number, TransactionMarker][] = [];
     const codes: number[] = [Errors.NONE, Errors.NOT_COORDINATOR, Errors.COORDINATOR_LOAD_IN_PROGRESS];
     codes.push(Errors.COORDINATOR_NOT_AVAILABLE, Errors.INVALID_PRODUCER_EPOCH);
-    const services: BrokerServices = {
-      ...broker.services,
-      completeGroupTransaction: async (index, ended) => {
-        asked.push([index, ended]);
-        const code = codes[asked.length - 1]!;
-        if (code !== Errors.NONE) throw new KafkaError(code, 'no');
-      },
+    const completeTransaction = async (index: number, ended: TransactionMarker): Promise<void> => {
+      asked.push([index, ended]);
+      const code = codes[asked.length - 1]!;
+      if (code !== Errors.NONE) throw new KafkaError(code, 'no');
     };
+    const groupCoordinator = { completeTransaction } as unknown as BrokerServices['groupCoordinator'];
+    const services: BrokerServices = { ...broker.services, groupCoordinator };
     const topics = [{ name: '__consumer_offsets', partitionIndexes: [1] }];
     const end = (producerEpoch: number) =>
       marker(9, { topics, producerEpoch, coordinatorEpoch: 3, transactionVersion: 2 });
