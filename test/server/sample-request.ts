@@ -70,7 +70,7 @@ function sample(type: TypeRef, name: string, version: number, topicId: string): 
   if (type === 'uuid') return topicId;
   if (type === 'bytes') return Buffer.from('bytes');
   const given = VALUES.get(name);
-  if (given !== undefined) return given;
+  if (given !== undefined && given !== null) return given;
   if (type === 'string') return '';
   return type === 'bool' ? false : 0;
 }
@@ -81,7 +81,8 @@ function sampleFields(fields: Message['fields'], version: number, topicId: strin
     const isTagged = field.options.tag !== undefined;
     if (isTagged || !inVersions(parseVersions(field.versions), version)) continue;
     const given = VALUES.get(name);
-    value[name] = given === null || Array.isArray(given) ? given : sample(field.type, name, version, topicId);
+    const isNull = given === null && inVersions(parseVersions(field.options.nullable), version);
+    value[name] = isNull || Array.isArray(given) ? given : sample(field.type, name, version, topicId);
   }
   return value;
 }

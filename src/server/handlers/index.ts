@@ -23,6 +23,7 @@ import { deleteRecords } from './21-delete-records.ts';
 import { initProducerIdHandler } from './22-init-producer-id.ts';
 import { offsetForLeaderEpochHandler } from './23-offset-for-leader-epoch.ts';
 import { writeTxnMarkers } from './27-write-txn-markers.ts';
+import { txnOffsetCommit } from './28-txn-offset-commit.ts';
 import { describeConfigs } from './32-describe-configs.ts';
 import { alterConfigs } from './33-alter-configs.ts';
 import { alterReplicaLogDirs } from './34-alter-replica-log-dirs.ts';
@@ -97,6 +98,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   initProducerIdHandler,
   offsetForLeaderEpochHandler,
   writeTxnMarkers,
+  txnOffsetCommit,
   describeConfigs,
   alterReplicaLogDirs,
   describeLogDirs,

@@ -229,6 +229,19 @@ describe('deleting', () => {
   });
 });
 
+describe('an offset of a topic that had the name before', () => {
+  it('is not given to who asks by the id of the present one', async () => {
+    const h = await GroupHarness.started();
+    await h.commit(3, { topicId: TOPIC_ID });
+    const fetched = async (topicId: string) => {
+      const topics = [{ name: 't', topicId, partitionIndexes: [0] }];
+      const request = { groupId: 'g', memberId: null, memberEpoch: -1, topics };
+      return (await h.coordinator.fetchOffsets(request, false)).topics![0]!.partitions![0]!.committedOffset;
+    };
+    expect([await fetched(TOPIC_ID), await fetched(OTHER_TOPIC_ID)]).toEqual([3, -1]);
+  });
+});
+
 describe('expiry of offsets', () => {
   it('of a simple group counts from the commit, and takes the group with the last offset', async () => {
     const h = await GroupHarness.started();

@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Offset } from '../../../src/base/int64.ts';
+import { Errors, errorName, KafkaError } from '../../../src/protocol/errors.ts';
+import { OffsetFetchRequest, OffsetFetchResponse } from '../../../src/protocol/messages/09-offset-fetch.ts';
+import {
+  CreateTopicsRequest,
+  CreateTopicsResponse,
+} from '../../../src/protocol/messages/19-create-topics.ts';
+import {
+  WriteTxnMarkersRequest,
+  WriteTxnMarkersResponse,
+} from '../../../src/protocol/messages/27-write-txn-markers.ts';
+import {
+  TxnOffsetCommitRequest,
+  TxnOffsetCommitResponse,
+} from '../../../src/protocol/messages/28-txn-offset-commit.ts';
+import type { Input } from '../../../src/protocol/schema.ts';
+import type { BrokerServices } from '../../../src/server/broker-services.ts';
+import { txnOffsetCommit } from '../../../src/server/handlers/28-txn-offset-commit.ts';
+import { TestBroker } from '../../support/test-broker.ts';
+import { RawClient } from '../raw-client.ts';
+import { ask } from './handler-harness.ts';
+
+const TYPES = [TxnOffsetCommitRequest, TxnOffsetCommitResponse] as const;
+const LAST_VERSION = 6;
+/** Topics have ids from here on. */
+const TOPIC_ID_VERSION = 6;
+const UNKNOWN_ID = 'EAECAwQFBgcICQoLDA0ODw';
+const UNSTABLE = 'UNSTABLE_OFFSET_COMMIT';
+
+type Commit = Input<typeof TxnOffsetCommitRequest>;
+type Marker = NonNullable<Input<typeof WriteTxnMarkersRequest>['markers']>[number];
+
+/** The code of each partition, by name. */
+function told(answer: TxnOffsetCommitResponse | undefined): string[] {
+  return answer!.topics.flatMap(topic => topic.partitions.map(partition => errorName(partition.errorCode)));
+}
+
+describe('TxnOffsetCommit', () => {
+  let broker: TestBroker;
+  let client: RawClient;
+  let topicId: string;
+
+  beforeAll(async () => {
+    broker = await TestBroker.start({
+      properties: {
+        'offsets.topic.num.partitions': '1',
+        // No coordinator of transactions has a part in this: the tests are one.
+        'transaction.partition.verification.enable': 'false',
+      },
+    });
+    client = await RawClient.connect(broker.port);
+    const topics = ['t', '__consumer_offsets'].map((name, i) => ({
+      name,
+      numPartitions: i === 0 ? 2 : 1,
+      replicationFactor: 1,
+    }));
+    const created = await client.ask([CreateTopicsRequest, CreateTopicsResponse], 7, {
+      topics,
+      timeoutMs: 5000,
+    });
+    topicId = created!.topics[0]!.topicId;
+    await vi.waitFor(async () => expect(await stable('anybody')).toBe(-1));
+  });
+
+  afterAll(async () => {
+    client.close();
+    await broker.close();
+  });
+
+  /** One offset for partition 0 of `t`, unless `fields` say something else. */
+  async function commit(
+    version: number,
+    producerId: number,
+    offset: Offset,
+    fields: Partial<Commit> = {},
+  ): Promise<string[]> {
+    const topic = version >= TOPIC_ID_VERSION ? { topicId } : { name: 't' };
+    const partitions = [{ partitionIndex: 0, committedOffset: offset, committedMetadata: null }];
+    const answer = await client.ask(TYPES, version, {
+      transactionalId: 'txn',
+      groupId: `g${producerId}`,
+      producerId,
+      producerEpoch: 0,
+      memberId: '',
+      topics: [{ ...topic, partitions }],
+      ...fields,
+    });
+    return told(answer);
+  }
+
+  async function end(producerId: number, isCommit: boolean, fields: Partial<Marker> = {}): Promise<string> {
+    const answer = await client.ask([WriteTxnMarkersRequest, WriteTxnMarkersResponse], 2, {
+      markers: [
+        {
+          producerId,
+          producerEpoch: 0,
+          transactionResult: isCommit,
+          topics: [{ name: '__consumer_offsets', partitionIndexes: [0] }],
+          coordinatorEpoch: 0,
+          ...fields,
+        },
+      ],
+    });
+    return errorName(answer!.markers[0]!.topics[0]!.partitions[0]!.errorCode);
+  }
+
+  /** The offset of partition 0 for who asks for stable ones, or the name of an error. */
+  async function fetch(group: string, requireStable: boolean): Promise<unknown> {
+    const topics = [{ name: 't', partitionIndexes: [0] }];
+    const answer = await client.ask([OffsetFetchRequest, OffsetFetchResponse], 8, {
+      groups: [{ groupId: group, topics }],
+      requireStable,
+    });
+    const [found] = answer!.groups;
+    if (found!.errorCode !== Errors.NONE) return errorName(found!.errorCode);
+    const { errorCode, committedOffset } = found!.topics[0]!.partitions[0]!;
+    return errorCode === Errors.NONE ? committedOffset : errorName(errorCode);
+  }
+
+  const stable = (group: string) => fetch(group, true);
+
+  it('commits offsets with the transaction, in every version', async () => {
+    for (let version = 0; version <= LAST_VERSION; version++) {
+      const producerId = 100 + version;
+      const group = `g${producerId}`;
+      expect(await commit(version, producerId, 2n ** 60n)).toEqual(['NONE']);
+      expect([await stable(group), await fetch(group, false)]).toEqual([UNSTABLE, -1]);
+      expect(await end(producerId, true)).toBe('NONE');
+      expect([await stable(group), await fetch(group, false)]).toEqual([2n ** 60n, 2n ** 60n]);
+    }
+  });
+
+  it('drops them with an abort, and in a later transaction commits others', async () => {
+    await commit(5, 200, 1);
+    await end(200, true);
+    await commit(5, 200, 2);
+    expect(await end(200, false)).toBe('NONE');
+    expect(await stable('g200')).toBe(1);
+    await commit(5, 200, 3);
+    expect(await stable('g200')).toBe(UNSTABLE);
+    await end(200, true);
+    expect(await stable('g200')).toBe(3);
+  });
+
+  it('keeps two producers of one partition apart', async () => {
+    await commit(5, 210, 10, { groupId: 'shared' });
+    await commit(5, 211, 11, { groupId: 'shared' });
+    await end(211, false);
+    expect(await stable('shared')).toBe(UNSTABLE);
+    await end(210, true);
+    expect(await stable('shared')).toBe(10);
+  });
+
+  it('tells topics and partitions that are not there from those that are', async () => {
+    const partition = (partitionIndex: number) => ({
+      partitionIndex,
+      committedOffset: 7,
+      committedMetadata: '',
+    });
+    for (const version of [5, 6]) {
+      const of = (name: string, id: string) => (version >= TOPIC_ID_VERSION ? { topicId: id } : { name });
+      const topics = [
+        { ...of('none', UNKNOWN_ID), partitions: [partition(0)] },
+        { ...of('t', topicId), partitions: [partition(9), partition(0)] },
+      ];
+      const missing = version >= TOPIC_ID_VERSION ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION';
+      expect(await commit(version, 220, 0, { topics })).toEqual([
+        missing,
+        'UNKNOWN_TOPIC_OR_PARTITION',
+        'NONE',
+      ]);
+      expect(await commit(version, 220, 0, { groupId: '', topics: [topics[0]!] })).toEqual([missing]);
+    }
+  });
+
+  it('refuses a group without a name, a generation that is not there, and metadata that is too large', async () => {
+    expect(await commit(5, 230, 1, { groupId: '' })).toEqual(['INVALID_GROUP_ID']);
+    expect(await commit(5, 230, 1, { generationIdOrMemberEpoch: 4, memberId: 'm' })).toEqual([
+      'ILLEGAL_GENERATION',
+    ]);
+    const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: 'x'.repeat(4097) }];
+    expect(await commit(5, 230, 1, { topics: [{ name: 't', partitions }] })).toEqual([
+      'OFFSET_METADATA_TOO_LARGE',
+    ]);
+    expect(await commit(5, -1, 1)).toEqual(['INVALID_PRODUCER_ID_MAPPING']);
+    expect(await stable('g230')).toBe(-1);
+  });
+
+  it('takes nothing of a transaction that is over, nor a marker of a coordinator that has been replaced', async () => {
+    await commit(5, 240, 1);
+    expect(await end(240, true, { coordinatorEpoch: 3 })).toBe('NONE');
+    await commit(5, 240, 2, { producerEpoch: 1 });
+    expect(await commit(5, 240, 9)).toEqual(['INVALID_PRODUCER_EPOCH']);
+    expect(await end(240, false, { producerEpoch: 1, coordinatorEpoch: 2 })).toBe(
+      'TRANSACTION_COORDINATOR_FENCED',
+    );
+    expect(await end(240, false, { producerEpoch: 0, coordinatorEpoch: 3 })).toBe('INVALID_PRODUCER_EPOCH');
+    expect([await stable('g240'), await fetch('g240', false)]).toEqual([UNSTABLE, 1]);
+    expect(await end(240, true, { producerEpoch: 1, coordinatorEpoch: 3 })).toBe('NONE');
+    expect(await stable('g240')).toBe(2);
+  });
+
+  it('lets no request of a transaction of version 2 touch the next one (T8)', async () => {
+    const ended = { producerEpoch: 1, transactionVersion: 2 };
+    await commit(5, 250, 1);
+    expect(await end(250, true, ended)).toBe('NONE');
+    // What was under way on another connection arrives now.
+    expect(await commit(5, 250, 9)).toEqual(['INVALID_PRODUCER_EPOCH']);
+    expect(await stable('g250')).toBe(1);
+    await commit(5, 250, 2, { producerEpoch: 1 });
+    expect(await end(250, false, ended)).toBe('INVALID_PRODUCER_EPOCH');
+    expect(await stable('g250')).toBe(UNSTABLE);
+    expect(await end(250, true, { producerEpoch: 2, transactionVersion: 2 })).toBe('NONE');
+    expect(await stable('g250')).toBe(2);
+  });
+
+  it('says to old clients what they know while the group is being loaded', async () => {
+    const loading = new KafkaError(Errors.COORDINATOR_LOAD_IN_PROGRESS);
+    const services = {
+      metadata: () => ({ topics: { topic: () => ({ name: 't', partitions: [{}] }) } }),
+      groupCoordinator: { commitTransactionalOffsets: () => Promise.reject(loading) },
+    } as unknown as BrokerServices;
+    const codes = [];
+    for (const version of [0, 1, 2, 5]) {
+      const partitions = [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }];
+      const body = {
+        transactionalId: 'txn',
+        groupId: 'g',
+        producerId: 1,
+        producerEpoch: 0,
+        memberId: '',
+        topics: [{ name: 't', partitions }],
+      };
+      codes.push(...told(await ask(txnOffsetCommit, services, TYPES, version, body)));
+    }
+    expect(codes).toEqual([
+      'COORDINATOR_NOT_AVAILABLE',
+      'COORDINATOR_NOT_AVAILABLE',
+      'COORDINATOR_LOAD_IN_PROGRESS',
+      'COORDINATOR_LOAD_IN_PROGRESS',
+    ]);
+  });
+
+  it('keeps offsets pending over a restart of the broker, until the marker comes', async () => {
+    await commit(5, 260, 1);
+    await end(260, true);
+    await commit(5, 260, 2);
+    await commit(5, 261, 3);
+    client.close();
+    await broker.restart();
+    client = await RawClient.connect(broker.port);
+    await vi.waitFor(async () => expect(await stable('g260')).toBe(UNSTABLE), 5000);
+    expect([await fetch('g260', false), await stable('g261'), await fetch('g261', false)]).toEqual([
+      1,
+      UNSTABLE,
+      -1,
+    ]);
+    expect(await end(260, true)).toBe('NONE');
+    expect(await end(261, false)).toBe('NONE');
+    expect([await stable('g260'), await stable('g261')]).toEqual([2, -1]);
+  });
+});
