@@ -98,10 +98,9 @@ export class LogAppender {
   }
 
   private validateProducers(records: Buffer, origin: AppendOrigin, options: AppendOptions): void {
-    const verifies = origin !== 'raftLeader' && this.environment.verifiesTransactions();
     for (let at = 0; at < records.length; ) {
       const batch = new RecordBatch(records, at);
-      if (verifies && batch.isTransactional) {
+      if (batch.isTransactional && origin !== 'raftLeader' && this.environment.verifiesTransactions()) {
         this.producerState.checkVerified(batch, options.verificationGuard);
       }
       this.producerState.validate(batch, origin, options.transactionVersion);

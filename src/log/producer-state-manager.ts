@@ -128,7 +128,7 @@ export class ProducerStateManager {
       return;
     }
     if (entry !== undefined && batch.producerEpoch < entry.producerEpoch) throw staleEpoch(batch, entry);
-    if (origin === 'client') this.validateSequenceOfVerification(batch, entry);
+    if (origin === 'client' && this.verifications.size > 0) this.validateSequenceOfVerification(batch, entry);
     if (entry === undefined) return;
     if (origin === 'client') validateSequence(batch, entry);
     if (entry.currentTxnFirstOffset !== undefined && !batch.isTransactional) {

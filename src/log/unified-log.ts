@@ -167,7 +167,8 @@ export class UnifiedLog implements LocalLogOwner {
    * A transactional batch of a client or a coordinator is to be appended: what its append needs as `verificationGuard`,
    * once the coordinator of the transaction has said that this partition belongs to it. `undefined`: nobody has to be
    * asked, since its transaction is open here, or since transactions are not verified. `supportsEpochBump`: the
-   * producer speaks transaction version 2. Throws INVALID_PRODUCER_EPOCH.
+   * producer speaks transaction version 2, and the coordinator is asked to add the partition. Throws
+   * INVALID_PRODUCER_EPOCH.
    */
   maybeStartTransactionVerification(
     producerId: ProducerId,
@@ -175,7 +176,8 @@ export class UnifiedLog implements LocalLogOwner {
     producerEpoch: number,
     supportsEpochBump: boolean,
   ): VerificationGuard | undefined {
-    if (!this.environment.verifiesTransactions()) return undefined;
+    // Such a producer has not told the coordinator of the partition: that is done with the question.
+    if (!supportsEpochBump && !this.environment.verifiesTransactions()) return undefined;
     const nowMs = this.environment.runtime.clock.wallMs();
     return this.producerState.maybeStartVerification(
       producerId,

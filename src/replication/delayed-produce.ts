@@ -31,6 +31,20 @@ export function failedAppend(error: unknown, logStartOffset: Offset = -1): Parti
   };
 }
 
+function appended(info: LogAppendInfo): PartitionAppendResult {
+  return {
+    errorCode: Errors.NONE,
+    errorMessage: null,
+    recordErrors: [],
+    baseOffset: info.firstOffset,
+    logAppendTimeMs: info.logAppendTime,
+    logStartOffset: info.logStartOffset,
+  };
+}
+
+/** In the place of a result that will be another one. */
+const NOT_YET: PartitionAppendResult = failedAppend(new KafkaError(Errors.UNKNOWN_SERVER_ERROR));
+
 export type AppendCallback = (results: readonly PartitionAppendResult[]) => void;
 
 /**
@@ -63,15 +77,28 @@ export class DelayedProduce {
 
   add(partition: Partition, info: LogAppendInfo): void {
     const index = this.results.length;
-    this.results.push({
-      errorCode: Errors.NONE,
-      errorMessage: null,
-      recordErrors: [],
-      baseOffset: info.firstOffset,
-      logAppendTimeMs: info.logAppendTime,
-      logStartOffset: info.logStartOffset,
-    });
+    this.results.push(appended(info));
     this.pending++;
+    this.follow(index, partition, info);
+  }
+
+  /** An append that is held back: {@link begin} or {@link refuse} is called with what this gives. */
+  addLater(): number {
+    this.pending++;
+    return this.results.push(NOT_YET) - 1;
+  }
+
+  begin(index: number, partition: Partition, info: LogAppendInfo): void {
+    this.results[index] = appended(info);
+    this.follow(index, partition, info);
+  }
+
+  refuse(index: number, error: unknown, logStartOffset?: Offset): void {
+    this.results[index] = failedAppend(error, logStartOffset);
+    this.seal();
+  }
+
+  private follow(index: number, partition: Partition, info: LogAppendInfo): void {
     this.waiting[index] = true;
     info.onWritten(error => {
       if (error !== undefined) this.complete(index, error);
@@ -98,6 +125,7 @@ export class DelayedProduce {
       Errors.REQUEST_TIMED_OUT,
       `the records were not replicated within ${this.timeoutMs} ms`,
     );
+    this.timer = undefined;
     for (let index = 0; index < this.waiting.length; index++) this.complete(index, error);
   }
 

@@ -27,6 +27,12 @@ import { ReplicaFetcherManager } from './replica-fetcher-manager.ts';
 import type { ReplicaManagerOptions } from './replication-options.ts';
 import { RACK_AWARE_REPLICA_SELECTOR } from './replica-selector.ts';
 import { ReplicationQuota } from './replication-quota.ts';
+import {
+  type TransactionalAppend,
+  TransactionalAppends,
+  type TransactionalBatch,
+  type TransactionalRequest,
+} from './transactional-appends.ts';
 
 export type { ReplicaManagerOptions } from './replication-options.ts';
 
@@ -38,6 +44,13 @@ export interface AppendEntry {
   /** Nothing is appended, this is the result. */
   readonly refusal?: KafkaError | undefined;
 }
+
+/** One whose records are transactional has the header of their batch. */
+export interface TransactionalEntry extends AppendEntry {
+  readonly batch?: TransactionalBatch | undefined;
+}
+
+const CLIENT: AppendOptions = { origin: 'client' };
 
 const ERRORS_WITHOUT_LOG_START: ReadonlySet<number> = new Set([
   Errors.UNKNOWN_TOPIC_OR_PARTITION,
@@ -67,6 +80,7 @@ export class ReplicaManager {
   private readonly alterPartitions: AlterPartitionManager;
   private readonly partitionContext: PartitionContext;
   private readonly reader: FetchReader;
+  private readonly transactionalAppends: TransactionalAppends;
   private isrTimer: Timer | undefined;
   private isrRetryTimer: Timer | undefined;
   /** Those whose proposal the controller has refused, or that could not make one yet. */
@@ -119,6 +133,13 @@ export class ReplicaManager {
       selectsByRack: () => this.selectsByRack,
       leaderQuota: new ReplicationQuota(runtime.clock, window, () => throttledRate(options, 'leader')),
     });
+    this.transactionalAppends = new TransactionalAppends(runtime, options.transactionVerifier, () => ({
+      backoffMs: config().int('add.partitions.to.txn.retry.backoff.ms'),
+      forMs: Math.min(
+        config().int('add.partitions.to.txn.retry.backoff.max.ms'),
+        config().int('request.timeout.ms'),
+      ),
+    }));
     this.fetchers = new ReplicaFetcherManager(runtime, logger.child('fetcher'), {
       brokerId,
       brokerEpoch,
@@ -221,19 +242,72 @@ export class ReplicaManager {
     onComplete: AppendCallback,
   ): void {
     const produce = new DelayedProduce(this.runtime.timers, acks, timeoutMs, onComplete);
-    for (const { topicPartition, records, refusal } of entries) {
-      try {
-        if (refusal !== undefined) throw refusal;
-        if (records === null || records.length === 0) {
-          throw new KafkaError(Errors.INVALID_RECORD, 'the request holds no record batch for this partition');
-        }
-        const partition = this.partitionOrThrow(topicPartition);
-        produce.add(partition, partition.appendAsLeader(records, acks, options));
-      } catch (error) {
-        if (!(error instanceof KafkaError)) this.logUnexpected(topicPartition, error);
-        produce.addFailure(error, refusal === undefined ? this.logStartOffsetFor(topicPartition, error) : -1);
+    for (const entry of entries) this.append(entry, acks, options, produce);
+    produce.seal();
+  }
+
+  private append(
+    { topicPartition, records, refusal }: AppendEntry,
+    acks: number,
+    options: AppendOptions,
+    produce: DelayedProduce,
+  ): void {
+    try {
+      if (refusal !== undefined) throw refusal;
+      if (records === null || records.length === 0) {
+        throw new KafkaError(Errors.INVALID_RECORD, 'the request holds no record batch for this partition');
       }
+      const partition = this.partitionOrThrow(topicPartition);
+      produce.add(partition, partition.appendAsLeader(records, acks, options));
+    } catch (error) {
+      if (!(error instanceof KafkaError)) this.logUnexpected(topicPartition, error);
+      produce.addFailure(error, refusal === undefined ? this.logStartOffsetFor(topicPartition, error) : -1);
     }
+  }
+
+  /**
+   * As {@link appendRecords}, for a client's request with transactional records. Those that begin a transaction in
+   * their partition wait for the coordinator of `request`, and hold up what the same producer writes to that partition.
+   */
+  appendTransactional(
+    entries: readonly TransactionalEntry[],
+    acks: number,
+    timeoutMs: number,
+    request: TransactionalRequest,
+    onComplete: AppendCallback,
+  ): void {
+    const produce = new DelayedProduce(this.runtime.timers, acks, timeoutMs, onComplete);
+    const appends: TransactionalAppend[] = [];
+    for (const entry of entries) {
+      const { topicPartition, records, batch } = entry;
+      if (batch === undefined || records === null) {
+        this.append(entry, acks, CLIENT, produce);
+        continue;
+      }
+      const { topic, partition: number } = topicPartition;
+      const partition = this.partition(topic, number);
+      if (partition === undefined) {
+        // It says which of the reasons there are.
+        this.append(entry, acks, CLIENT, produce);
+        continue;
+      }
+      const index = produce.addLater();
+      appends.push({
+        partition,
+        batch,
+        append: verificationGuard => {
+          try {
+            const info = partition.appendAsLeader(records, acks, { origin: 'client', verificationGuard });
+            produce.begin(index, partition, info);
+          } catch (error) {
+            if (!(error instanceof KafkaError)) this.logUnexpected(topicPartition, error);
+            produce.refuse(index, error, this.logStartOffsetFor(topicPartition, error));
+          }
+        },
+        refuse: error => produce.refuse(index, error),
+      });
+    }
+    this.transactionalAppends.submit(request, appends);
     produce.seal();
   }
 

@@ -168,6 +168,8 @@ describe('the verification of transactions in a log', () => {
     expect(append(log, undefined)).toBe(Errors.INVALID_TXN_STATE);
     isOn = false;
     expect(ask(log)).toBeUndefined();
+    // The coordinator has to be told of the partition.
+    expect(ask(log, 0, 0, true)).toBeDefined();
     expect(append(log, undefined)).toBe(Errors.NONE);
   });
 });

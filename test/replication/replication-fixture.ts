@@ -27,6 +27,7 @@ import type { PartitionAppendResult } from '../../src/replication/delayed-produc
 import type { LeaderEndPoint } from '../../src/replication/leader-end-point.ts';
 import type { Partition } from '../../src/replication/partition.ts';
 import { ReplicaManager } from '../../src/replication/replica-manager.ts';
+import type { TransactionVerifier } from '../../src/replication/transaction-verifier.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { BrokerServices } from '../../src/server/broker-services.ts';
 import type { RequestContext } from '../../src/server/handler.ts';
@@ -128,6 +129,7 @@ export class TestBroker {
       directoryIds: new Map(cluster.logDirs.map((dir, index) => [dir, directoryIdOf(index)])),
       defaultConfig: cluster.logConfig,
       minFreeBytes: () => cluster.minFreeBytes,
+      verifiesTransactions: () => cluster.transactionVerifier !== undefined,
       onLogDirFailure: dir => this.replicaManager.onLogDirFailure(dir),
     });
     await this.logManager.startup();
@@ -138,6 +140,7 @@ export class TestBroker {
       config: () => cluster.config,
       brokerEpoch: () => this.epoch,
       onDirectoryAssigned: (_topicId, _partition, directoryId) => this.assigned.push(directoryId),
+      transactionVerifier: { verify: asked => cluster.transactionVerifier!.verify(asked) },
       leaderEndPoint: leaderId => cluster.endPoint(this, leaderId, life),
       alterPartition: body =>
         cluster.alterPartition(this, life, overTheWire(AlterPartitionRequest, 3, body(3))),
@@ -233,6 +236,8 @@ export class TestCluster {
   fetches = 0;
   /** Of each broker. */
   readonly logDirs: readonly string[];
+  /** Transactions are verified where there is one. */
+  transactionVerifier: TransactionVerifier | undefined;
   /** `log.dirs.min.free.bytes` */
   minFreeBytes = 0;
   /** Dynamic configuration of all brokers. */

@@ -25,7 +25,6 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     true,
     'LOW',
     'Whether a partition asks the coordinator if it belongs to the transaction of a write.',
-    NO_TRANSACTIONS,
   ),
   boolean(
     'transaction.two.phase.commit.enable',
@@ -82,10 +81,13 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     20,
     'HIGH',
     'Time in ms before a partition is added to a transaction again.',
-    POSITIVE,
+    { check: atLeast(1) },
   ),
-  int('add.partitions.to.txn.retry.backoff.max.ms', 100, 'HIGH', 'The longest that this time grows to.', {
-    check: atLeast(0),
-    ...NO_TRANSACTIONS,
-  }),
+  int(
+    'add.partitions.to.txn.retry.backoff.max.ms',
+    100,
+    'HIGH',
+    'How long, in ms, a partition is tried to be added to a transaction while the one before it ends.',
+    { check: atLeast(0) },
+  ),
 ];

@@ -2,8 +2,15 @@ import { checkProducedRecords } from '../../log/log-validator.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts';
 import type { Input } from '../../protocol/schema.ts';
-import { failedAppend, type PartitionAppendResult } from '../../replication/delayed-produce.ts';
-import type { AppendEntry } from '../../replication/replica-manager.ts';
+import type { RecordBatch } from '../../record/record-batch.ts';
+import {
+  type AppendCallback,
+  failedAppend,
+  type PartitionAppendResult,
+} from '../../replication/delayed-produce.ts';
+import type { TransactionalEntry } from '../../replication/replica-manager.ts';
+import type { TransactionOperation } from '../../replication/transaction-verifier.ts';
+import type { TransactionalBatch } from '../../replication/transactional-appends.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler } from '../handler.ts';
 import { leaderIdAndEpoch } from '../partition-metadata.ts';
@@ -14,7 +21,8 @@ import { leaderIdAndEpoch } from '../partition-metadata.ts';
  * - v0, v1: message sets of the old formats; they are stored as v2. v1 adds the throttle time.
  * - v2: the log append time in the answer. v3: record batches v2, the transactional id.
  * - v5: the log start offset. v7: zstd. v8: which records were at fault. v9: flexible.
- * - v10: where the leader is, if it is not here. v11, v12: the transaction protocol of KIP-890.
+ * - v10: where the leader is, if it is not here. v11: TRANSACTION_ABORTABLE. v12: the partition is added to the
+ *   transaction (KIP-890).
  * - v13: topics by id.
  */
 export const produceHandler = defineHandler({
@@ -28,7 +36,7 @@ export const produceHandler = defineHandler({
     }
     const entries = entriesOf(context.apiVersion, request, broker);
     return new Promise((resolve, reject) => {
-      broker.replicaManager.appendRecords(entries, acks, request.timeoutMs, { origin: 'client' }, results => {
+      const onComplete: AppendCallback = results => {
         const { produce } = broker.quotas;
         const throttleTimeMs = produce.isEnabled
           ? produce.recordAndGetThrottleMs(context, context.frame.length)
@@ -38,7 +46,17 @@ export const produceHandler = defineHandler({
         if (acks !== 0) resolve(answer(context.apiVersion, request, results, broker, throttleTimeMs));
         else if (results.every(result => result.errorCode === Errors.NONE)) resolve(undefined);
         else reject(firstError(results));
-      });
+      };
+      const { replicaManager } = broker;
+      const { timeoutMs, transactionalId } = request;
+      if (transactionalId === null) {
+        replicaManager.appendRecords(entries, acks, timeoutMs, { origin: 'client' }, onComplete);
+      } else {
+        checkProducer(entries);
+        const operation = operationOf(context.apiVersion);
+        const transaction = { transactionalId, operation };
+        replicaManager.appendTransactional(entries, acks, timeoutMs, transaction, onComplete);
+      }
     });
   },
   failure(request, errorCode, message) {
@@ -55,41 +73,68 @@ export const produceHandler = defineHandler({
   },
 });
 
-function entriesOf(version: number, request: ProduceRequest, broker: BrokerServices): AppendEntry[] {
-  const entries: AppendEntry[] = [];
+/** Throws TRANSACTIONAL_ID_AUTHORIZATION_FAILED for transactional records without a transactional id. */
+function entriesOf(version: number, request: ProduceRequest, broker: BrokerServices): TransactionalEntry[] {
+  const entries: TransactionalEntry[] = [];
   for (const { name, topicId, partitionData } of request.topicData) {
     const topic = name !== '' ? name : broker.metadata().topics.topicById(topicId)?.name;
     for (const { index, records } of partitionData) {
+      const topicPartition = { topic: topic ?? '', partition: index };
       let refusal: KafkaError | undefined;
+      let batch: RecordBatch | undefined;
       if (topic === undefined) refusal = new KafkaError(Errors.UNKNOWN_TOPIC_ID, 'no topic has this id');
-      else refusal = refusedRecords(version, request, records);
-      entries.push({ topicPartition: { topic: topic ?? '', partition: index }, records, refusal });
+      else if (records !== null) {
+        try {
+          batch = checkProducedRecords(records, version);
+        } catch (error) {
+          if (!(error instanceof KafkaError)) throw error;
+          // They are not what this version of Produce may carry.
+          refusal = error;
+        }
+      }
+      if (batch === undefined || !batch.isTransactional) {
+        entries.push({ topicPartition, records, refusal });
+        continue;
+      }
+      if (request.transactionalId === null) {
+        throw new KafkaError(
+          Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+          'transactional records need a transactional id in the request',
+        );
+      }
+      entries.push({ topicPartition, records, refusal, batch: headerOf(batch) });
     }
   }
   return entries;
 }
 
-/** Why records are not what this version of Produce may carry, if so. */
-function refusedRecords(
-  version: number,
-  request: ProduceRequest,
-  records: Buffer | null,
-): KafkaError | undefined {
-  if (records === null) return undefined;
-  try {
-    const batch = checkProducedRecords(records, version);
-    if (batch === undefined || !batch.isTransactional) return undefined;
-    if (request.transactionalId !== null) {
-      return new KafkaError(Errors.INVALID_TXN_STATE, 'the producer has no open transaction');
-    }
-    return new KafkaError(
-      Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-      'transactional records need a transactional id in the request',
+/** What outlives the request: others of the same producer may wait for what it waits for. */
+function headerOf({ producerId, producerEpoch, baseSequence, hasProducerId }: RecordBatch) {
+  // Without a producer id it is refused by the log.
+  return hasProducerId ? { producerId, producerEpoch, baseSequence } : undefined;
+}
+
+/** The transactional records of a request are of one producer, in one epoch. */
+function checkProducer(entries: readonly TransactionalEntry[]): void {
+  let first: TransactionalBatch | undefined;
+  for (const { batch } of entries) {
+    if (batch === undefined) continue;
+    first ??= batch;
+    if (batch.producerId === first.producerId && batch.producerEpoch === first.producerEpoch) continue;
+    throw new KafkaError(
+      Errors.INVALID_PRODUCER_ID_MAPPING,
+      'the transactional records of a request have to be of one producer, in one epoch',
     );
-  } catch (error) {
-    if (error instanceof KafkaError) return error;
-    throw error;
   }
+}
+
+/** The first versions whose clients know TRANSACTION_ABORTABLE, and leave AddPartitionsToTxn to the broker. */
+const ABORTABLE_VERSION = 11;
+const ADD_PARTITION_VERSION = 12;
+
+function operationOf(version: number): TransactionOperation {
+  if (version >= ADD_PARTITION_VERSION) return 'addPartition';
+  return version >= ABORTABLE_VERSION ? 'genericErrorSupported' : 'defaultError';
 }
 
 function firstError(results: readonly PartitionAppendResult[]): KafkaError {
