@@ -47,6 +47,7 @@ import { updateFeatures } from './57-update-features.ts';
 import { envelopeHandler } from './58-envelope.ts';
 import { fetchSnapshot } from './59-fetch-snapshot.ts';
 import { describeCluster } from './60-describe-cluster.ts';
+import { describeProducers } from './61-describe-producers.ts';
 import { brokerRegistration } from './62-broker-registration.ts';
 import { brokerHeartbeat } from './63-broker-heartbeat.ts';
 import { unregisterBroker } from './64-unregister-broker.ts';
@@ -107,6 +108,7 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   describeClientQuotas,
   describeUserScramCredentials,
   describeCluster,
+  describeProducers,
   listConfigResources,
   describeTopicPartitions,
   incrementalAlterConfigsOfBroker,
