@@ -6,7 +6,6 @@ import {
   AddPartitionsToTxnRequest,
   AddPartitionsToTxnResponse,
 } from '../protocol/messages/24-add-partitions-to-txn.ts';
-import type { Infer, Input } from '../protocol/schema.ts';
 import type {
   TransactionOperation,
   TransactionVerification,
@@ -18,7 +17,8 @@ const ADD_PARTITIONS_TO_TXN = { request: AddPartitionsToTxnRequest, response: Ad
 /** From here on brokers ask, for several transactions at once. */
 const BROKER_MIN_VERSION = 4;
 
-type Answer = Infer<typeof AddPartitionsToTxnResponse>;
+type RequestedTransaction = AddPartitionsToTxnRequest['transactions'][number];
+type Answer = Pick<AddPartitionsToTxnResponse, 'errorCode' | 'resultsByTransaction'>;
 
 export interface AddPartitionsToTxnManagerOptions {
   readonly nodeId: number;
@@ -30,7 +30,7 @@ export interface AddPartitionsToTxnManagerOptions {
   readonly client: NetworkClient;
   readonly requestTimeoutMs: () => number;
   /** Asks the coordinator of this broker. */
-  readonly askHere: (request: Input<typeof AddPartitionsToTxnRequest>) => Promise<Answer>;
+  readonly askHere: (transactions: readonly RequestedTransaction[]) => Promise<Answer>;
 }
 
 /**
@@ -97,15 +97,20 @@ export class AddPartitionsToTxnManager implements TransactionVerifier {
       verifyOnly: operation !== 'addPartition',
       topics: partitionsByTopic(partitions, (name, indexes) => ({ name, partitions: indexes })),
     };
-    const body = { transactions: [transaction] };
+    const transactions = [transaction];
     const coordinator = coordinatorOf(transactionalId);
-    if (coordinator === nodeId) return askHere(body);
+    if (coordinator === nodeId) return askHere(transactions);
     const address = addressOf(coordinator);
     if (address === undefined) return undefined;
-    return client.send(address, ADD_PARTITIONS_TO_TXN, body, {
-      timeoutMs: requestTimeoutMs(),
-      minVersion: BROKER_MIN_VERSION,
-    });
+    return client.send(
+      address,
+      ADD_PARTITIONS_TO_TXN,
+      { transactions },
+      {
+        timeoutMs: requestTimeoutMs(),
+        minVersion: BROKER_MIN_VERSION,
+      },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/logger.ts';
 import type { DynamicBrokerConfig } from '../config/dynamic-broker-config.ts';
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
+import type { TransactionCoordinator } from '../coordinator/transaction-coordinator.ts';
 import type { LogManager } from '../log/log-manager.ts';
 import { ConfigResourceType } from '../metadata/config-resource.ts';
 import type { MetadataDelta } from '../metadata/metadata-delta.ts';
@@ -17,11 +18,12 @@ export interface BrokerMetadataTargets {
   readonly logManager: LogManager;
   readonly replicaManager: ReplicaManager;
   readonly groupCoordinator: GroupCoordinator;
+  readonly transactionCoordinator: TransactionCoordinator;
 }
 
 /**
  * Turns new metadata into what this broker does: its configuration and that of its logs, the replicas it hosts, the
- * partitions whose groups it coordinates. In this order, because each needs the one before it.
+ * partitions whose groups and transactions it coordinates. In this order, because each needs the one before it.
  */
 export class BrokerMetadataPublisher implements MetadataPublisher {
   readonly name = 'broker-metadata';
@@ -95,23 +97,27 @@ export class BrokerMetadataPublisher implements MetadataPublisher {
   }
 
   private updateCoordinators(delta: TopicsDelta, image: MetadataImage): void {
-    const { groupCoordinator, nodeId } = this.targets;
+    const { groupCoordinator, transactionCoordinator, nodeId } = this.targets;
+    const coordinators = new Map<string, GroupCoordinator | TransactionCoordinator>([
+      [InternalTopic.CONSUMER_OFFSETS, groupCoordinator],
+      [InternalTopic.TRANSACTION_STATE, transactionCoordinator],
+    ]);
     const { electedLeaders, followers, deletes } = delta.localChanges(nodeId);
     for (const { topic, topicId, partitionId, partition } of electedLeaders) {
-      if (topic !== InternalTopic.CONSUMER_OFFSETS) continue;
+      const coordinator = coordinators.get(topic);
+      if (coordinator === undefined) continue;
       const { leaderEpoch } = partition;
       // One delta may hold several elections. Whoever led in between has written what memory here does not know (G5).
       const old = delta.image.partitionById(topicId, partitionId);
       const goesOn = old?.leader === nodeId && old.leaderEpoch + 1 === leaderEpoch;
-      if (!goesOn) groupCoordinator.onResignation(partitionId, leaderEpoch);
-      groupCoordinator.onElection(partitionId, leaderEpoch);
+      if (!goesOn) coordinator.onResignation(partitionId, leaderEpoch);
+      void coordinator.onElection(partitionId, leaderEpoch);
     }
     for (const { topic, partitionId, partition } of followers) {
-      if (topic === InternalTopic.CONSUMER_OFFSETS)
-        groupCoordinator.onResignation(partitionId, partition.leaderEpoch);
+      coordinators.get(topic)?.onResignation(partitionId, partition.leaderEpoch);
     }
     for (const { topic, partitionId } of deletes) {
-      if (topic === InternalTopic.CONSUMER_OFFSETS) groupCoordinator.onResignation(partitionId);
+      coordinators.get(topic)?.onResignation(partitionId);
     }
     const gone = [...delta.deletedTopics.values()].filter(
       topic => image.topics.topicById(topic.id) === undefined,

@@ -6,8 +6,11 @@ import type { KafkaConfig } from '../config/kafka-config.ts';
 import { groupCoordinatorConfigOf } from '../coordinator/group/group-coordinator-config.ts';
 import { GroupCoordinator } from '../coordinator/group-coordinator.ts';
 import { ProducerIdManager } from '../coordinator/transaction/producer-id-manager.ts';
+import { transactionCoordinatorConfigOf } from '../coordinator/transaction/transaction-coordinator-config.ts';
+import { TransactionCoordinator } from '../coordinator/transaction-coordinator.ts';
 import { cleanerConfigOf } from '../log/cleaner/cleaner-config.ts';
 import { LogManager } from '../log/log-manager.ts';
+import { FeatureName } from '../metadata/features.ts';
 import { MetadataImage } from '../metadata/metadata-image.ts';
 import { InternalTopic } from '../metadata/topic-name.ts';
 import { AlterPartitionRequest, AlterPartitionResponse } from '../protocol/messages/56-alter-partition.ts';
@@ -36,6 +39,7 @@ import type { RuntimeLoggerManager } from './runtime-logger-manager.ts';
 import { QuotaManagers } from './quotas/quota-managers.ts';
 import type { NodeIdentity, SharedServer } from './shared-server.ts';
 import { SocketServer } from './socket-server.ts';
+import { TransactionChannels } from './transaction-channels.ts';
 
 /** Requests in flight have this long to be answered when the broker stops. */
 const STOP_GRACE_MS = 2_000;
@@ -67,6 +71,7 @@ interface BrokerParts {
   readonly lifecycle: BrokerLifecycleManager;
   readonly assignments: AssignmentsManager;
   readonly socketServer: SocketServer;
+  readonly transactionChannels: TransactionChannels;
   readonly channels: readonly BrokerToControllerChannel[];
 }
 
@@ -178,7 +183,7 @@ export class BrokerServer {
     this.stopping = true;
     const { parts } = this;
     if (parts === undefined) return;
-    const { services, lifecycle, assignments, socketServer, channels } = parts;
+    const { services, lifecycle, assignments, socketServer, transactionChannels, channels } = parts;
     if (this.staticConfig.boolean('controlled.shutdown.enable')) {
       await lifecycle.controlledShutdown({
         totalMs: CONTROLLED_SHUTDOWN_MS,
@@ -190,7 +195,9 @@ export class BrokerServer {
     lifecycle.close();
     assignments.close();
     await socketServer.stop(STOP_GRACE_MS);
-    await services.groupCoordinator.shutdown();
+    services.transactionCoordinator.shutdown();
+    transactionChannels.close();
+    services.groupCoordinator.shutdown();
     await services.replicaManager.shutdown();
     for (const channel of channels) channel.close();
   }
@@ -255,6 +262,7 @@ export class BrokerServer {
       () => lifecycle.brokerEpoch,
     );
 
+    const transactionChannels = new TransactionChannels(runtime, logger, staticConfig, () => services);
     const replicaManager = new ReplicaManager(runtime, logger, logManager, {
       brokerId: nodeId,
       topicConfig: topic => dynamicConfig.logConfig(metadata().configs.topic(topic)),
@@ -268,17 +276,29 @@ export class BrokerServer {
           () => brokerEndPoint(metadata(), leaderId, staticConfig.interBrokerListenerName),
           () => staticConfig.int('replica.socket.timeout.ms'),
         ),
+      transactionVerifier: transactionChannels.verifier,
       alterPartition: body =>
         controllerChannel.send(ALTER_PARTITION, body, { timeoutMs: ALTER_PARTITION_TIMEOUT_MS }),
       onDirectoryAssigned: (topicId, partition, directoryId) =>
         assignments.assign(topicId, partition, directoryId),
     });
-    const writer = new ReplicaPartitionWriter(replicaManager);
+    const writer = new ReplicaPartitionWriter(replicaManager, transactionChannels.verifier);
     const groupCoordinator = new GroupCoordinator(runtime, logger, {
       config: groupCoordinatorConfigOf(staticConfig),
       writer,
       reader: writer,
       partitionCount: () => metadata().topics.topic(InternalTopic.CONSUMER_OFFSETS)?.partitions.length,
+    });
+    const transactionCoordinator = new TransactionCoordinator(runtime, logger, {
+      config: transactionCoordinatorConfigOf(staticConfig),
+      writer,
+      reader: writer,
+      markerWriter: transactionChannels.markers,
+      producerIds: new ProducerIdManager(() =>
+        allocateProducerIds(controllerChannel, nodeId, lifecycle.brokerEpoch, requestTimeoutMs),
+      ),
+      partitionCount: () => metadata().topics.topic(InternalTopic.TRANSACTION_STATE)?.partitions.length,
+      transactionVersion: () => metadata().features.level(FeatureName.TRANSACTION_VERSION),
     });
     const topicCreator = new AutoTopicCreator(
       names => createTopicsOnDemand(controllerChannel, names, staticConfig, requestTimeoutMs),
@@ -309,15 +329,14 @@ export class BrokerServer {
       replicaManager,
       logManager,
       groupCoordinator,
-      producerIdManager: new ProducerIdManager(() =>
-        allocateProducerIds(controllerChannel, nodeId, lifecycle.brokerEpoch, requestTimeoutMs),
-      ),
+      transactionCoordinator,
     };
     const publisher = new BrokerMetadataPublisher(logger, dynamicConfig, {
       nodeId,
       logManager,
       replicaManager,
       groupCoordinator,
+      transactionCoordinator,
     });
     const socketServer = new SocketServer(
       runtime,
@@ -337,7 +356,7 @@ export class BrokerServer {
       replicaManager.onConfigChanged();
     });
     const channels = [controllerChannel, forwardingChannel, heartbeatChannel];
-    this.parts = { services, lifecycle, assignments, socketServer, channels };
+    this.parts = { services, lifecycle, assignments, socketServer, transactionChannels, channels };
     return { ...this.parts, publisher, listen: () => this.listen(socketServer, router) };
   }
 

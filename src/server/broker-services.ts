@@ -1,5 +1,5 @@
 import type { GroupCoordinator } from '../coordinator/group-coordinator.ts';
-import type { ProducerIdManager } from '../coordinator/transaction/producer-id-manager.ts';
+import type { TransactionCoordinator } from '../coordinator/transaction-coordinator.ts';
 import type { LogManager } from '../log/log-manager.ts';
 import type { ReplicaManager } from '../replication/replica-manager.ts';
 import type { BrokerToControllerChannel } from './broker-to-controller-channel.ts';
@@ -17,5 +17,5 @@ export interface BrokerServices extends NodeServices {
   readonly replicaManager: ReplicaManager;
   readonly logManager: LogManager;
   readonly groupCoordinator: GroupCoordinator;
-  readonly producerIdManager: ProducerIdManager;
+  readonly transactionCoordinator: TransactionCoordinator;
 }

@@ -79,8 +79,8 @@ beforeEach(() => {
     addressOf: id => (id === 2 ? { host: 'b2', port: 2 } : undefined),
     client,
     requestTimeoutMs: () => 30_000,
-    askHere: async body => {
-      asked.push({ of: 1, body: body as Asked['body'], minVersion: undefined });
+    askHere: async transactions => {
+      asked.push({ of: 1, body: { transactions } as Asked['body'], minVersion: undefined });
       return reply() as never;
     },
   });

@@ -22,6 +22,7 @@ const NO_CHANGE = {
   eligibleLeaderReplicas: null,
   lastKnownElr: null,
 };
+const STATE_ID = 'c3RhdGVzdGF0ZXN0YXRlcw';
 const OFFSETS_ID = 'b2Zmc2V0c29mZnNldHNvZg';
 
 let host: TestBroker;
@@ -80,6 +81,10 @@ beforeEach(async () => {
       onResignation: (id: number, epoch?: number) => calls.push(`resigned ${id} ${epoch}`),
       onTopicsDeleted: (topics: { name: string }[]) => calls.push(`gone ${topics.map(each => each.name)}`),
     },
+    transactionCoordinator: {
+      onElection: (id: number, epoch: number) => calls.push(`transactions elected ${id} ${epoch}`),
+      onResignation: (id: number, epoch?: number) => calls.push(`transactions resigned ${id} ${epoch}`),
+    },
   } as unknown as BrokerMetadataTargets);
 });
 
@@ -106,6 +111,26 @@ describe('BrokerMetadataPublisher', () => {
       'elected 0 5',
       'resigned 1 5',
       'brokers',
+    ]);
+  });
+
+  test('has each coordinator lead the partitions of its own topic', () => {
+    publish(
+      topic('__transaction_state', STATE_ID),
+      partition(STATE_ID, 0),
+      partition(STATE_ID, 1, { replicas: [2, 1] }),
+    );
+    const isCoordinators = (call: string) => /elected|resigned/.test(call);
+    expect(calls.filter(isCoordinators)).toEqual([
+      'transactions resigned 0 5',
+      'transactions elected 0 5',
+      'transactions resigned 1 5',
+    ]);
+    calls.length = 0;
+    publish(metadataRecord('RemoveTopicRecord', { topicId: STATE_ID }));
+    expect(calls.filter(isCoordinators)).toEqual([
+      'transactions resigned 0 undefined',
+      'transactions resigned 1 undefined',
     ]);
   });
 

@@ -29,6 +29,9 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   'controller.quorum.voters': `${NODE_ID}@127.0.0.1:9093`,
   'offsets.topic.num.partitions': '4',
   'offsets.topic.replication.factor': '1',
+  'transaction.state.log.num.partitions': '4',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
   'group.initial.rebalance.delay.ms': '0',
 };
 

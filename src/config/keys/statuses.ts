@@ -30,6 +30,11 @@ export const NO_MOVE_QUOTA: Status = {
   status: noEffect('this version has no quota for moves between directories'),
 };
 export const NO_TRANSACTIONS: Status = { status: noEffect('this version does not serve transactions') };
+export const NO_TWO_PHASE_COMMIT: Status = {
+  status: noEffect(
+    'clients ask for it with a version of InitProducerId that may still change, and is not served',
+  ),
+};
 export const NO_SHARE_GROUPS: Status = { status: noEffect('this version does not serve share groups') };
 export const NO_STREAMS_GROUPS: Status = { status: noEffect('this version does not serve streams groups') };
 export const NO_CONSUMER_GROUPS: Status = {

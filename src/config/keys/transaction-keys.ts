@@ -1,8 +1,8 @@
 import { atLeast } from '../validators.ts';
 import { boolean, int, type KeyDefinition, short } from '../key-definition.ts';
-import { NO_TRANSACTIONS } from './statuses.ts';
+import { INTERNAL, NO_TRANSACTIONS, NO_TWO_PHASE_COMMIT } from './statuses.ts';
 
-const POSITIVE = { check: atLeast(1), ...NO_TRANSACTIONS };
+const POSITIVE = { check: atLeast(1) };
 
 /** Transactions and the coordinator of their state. */
 export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
@@ -18,7 +18,7 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     604800000,
     'HIGH',
     'Time in ms without use after which a transactional id is forgotten.',
-    POSITIVE,
+    { ...POSITIVE, ...NO_TRANSACTIONS },
   ),
   boolean(
     'transaction.partition.verification.enable',
@@ -31,21 +31,21 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     false,
     'LOW',
     'Whether transactions may take part in a two-phase commit.',
-    NO_TRANSACTIONS,
+    NO_TWO_PHASE_COMMIT,
   ),
   int(
     'transaction.abort.timed.out.transaction.cleanup.interval.ms',
     10000,
     'LOW',
     'Time in ms between two checks for transactions that are past their timeout.',
-    POSITIVE,
+    { ...POSITIVE, ...NO_TRANSACTIONS },
   ),
   int(
     'transaction.remove.expired.transaction.cleanup.interval.ms',
     3600000,
     'LOW',
     'Time in ms between two checks for transactional ids to forget.',
-    POSITIVE,
+    { ...POSITIVE, ...NO_TRANSACTIONS },
   ),
   short(
     'transaction.state.log.replication.factor',
@@ -74,14 +74,14 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     5242880,
     'HIGH',
     'Bytes read at a time when a coordinator loads its state.',
-    POSITIVE,
+    { ...POSITIVE, ...INTERNAL },
   ),
   int(
     'add.partitions.to.txn.retry.backoff.ms',
     20,
     'HIGH',
     'Time in ms before a partition is added to a transaction again.',
-    { check: atLeast(1) },
+    POSITIVE,
   ),
   int(
     'add.partitions.to.txn.retry.backoff.max.ms',

@@ -19,8 +19,9 @@ const NO_NODE = { nodeId: -1, host: '', port: -1 };
  * FindCoordinator, v0 to v6. v1 adds transactional ids, v3 is flexible, v4 asks for several keys at once, v5 lets
  * transactions end with TRANSACTION_ABORTABLE, v6 adds share groups.
  *
- * The coordinator of a group is the leader of its partition of `__consumer_offsets`, which is created when the first
- * client asks. Coordinators of transactions and of share groups do not exist: COORDINATOR_NOT_AVAILABLE.
+ * The coordinator of a group is the leader of its partition of `__consumer_offsets`, that of a transactional id the
+ * leader of its partition of `__transaction_state`; the topics are created when the first client asks. Coordinators of
+ * share groups do not exist: COORDINATOR_NOT_AVAILABLE.
  */
 export const findCoordinator = defineHandler({
   request: FindCoordinatorRequest,
@@ -57,14 +58,17 @@ function find(context: RequestContext, keyType: number, key: string, broker: Bro
     return { errorCode: Errors.INVALID_REQUEST, ...NO_NODE };
   }
   const unavailable = { errorCode: Errors.COORDINATOR_NOT_AVAILABLE, ...NO_NODE };
-  if (keyType !== CoordinatorType.GROUP) return unavailable;
+  if (keyType === CoordinatorType.SHARE) return unavailable;
+  const isGroup = keyType === CoordinatorType.GROUP;
+  const name = isGroup ? InternalTopic.CONSUMER_OFFSETS : InternalTopic.TRANSACTION_STATE;
+  const coordinator = isGroup ? broker.groupCoordinator : broker.transactionCoordinator;
   const { topics, cluster } = broker.metadata();
-  const topic = topics.topic(InternalTopic.CONSUMER_OFFSETS);
+  const topic = topics.topic(name);
   if (topic === undefined) {
-    broker.autoCreateTopics([InternalTopic.CONSUMER_OFFSETS]);
+    broker.autoCreateTopics([name]);
     return unavailable;
   }
-  const leader = topic.partitions[broker.groupCoordinator.partitionFor(key)]?.leader ?? -1;
+  const leader = topic.partitions[coordinator.partitionFor(key)]?.leader ?? -1;
   const endpoint = endpointForClient(broker, context, cluster.broker(leader));
   if (endpoint === undefined) return unavailable;
   return { errorCode: Errors.NONE, nodeId: leader, host: endpoint.host, port: endpoint.port };
