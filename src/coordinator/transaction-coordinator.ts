@@ -3,6 +3,8 @@ import type { Logger } from '../base/logger.ts';
 import type { TopicPartition } from '../log/topic-partition.ts';
 import { InternalTopic } from '../metadata/topic-name.ts';
 import { Errors, errorCodeOf, KafkaError } from '../protocol/errors.ts';
+import type { ListTransactionsResponse } from '../protocol/messages/66-list-transactions.ts';
+import type { Input } from '../protocol/schema.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { coordinatorPartitionOf } from './runtime/coordinator-partition.ts';
 import { CoordinatorRuntime } from './runtime/coordinator-runtime.ts';
@@ -11,9 +13,12 @@ import type { PartitionReader, PartitionWriter } from './runtime/partition-write
 import type { ProducerIdManager } from './transaction/producer-id-manager.ts';
 import type { TransactionCoordinatorConfig } from './transaction/transaction-coordinator-config.ts';
 import { TransactionCoordinatorShard } from './transaction/transaction-coordinator-shard.ts';
+import { TransactionFilter, type TransactionFilters } from './transaction/transaction-filter.ts';
 import {
   type AddPartitions,
+  type DescribedTransaction,
   type EndTransaction,
+  type ListedTransaction,
   NEEDS_PRODUCER_ID,
   type NeedsProducerId,
   type ProducerAnswer,
@@ -26,6 +31,8 @@ import {
   NO_TRANSACTION_TIMEOUT_MS,
 } from './transaction/transaction-metadata.ts';
 import { type TransactionRecord, transactionRecordSerde } from './transaction/transaction-records.ts';
+
+export type ListTransactionsAnswer = Input<typeof ListTransactionsResponse>;
 
 export interface TransactionCoordinatorOptions {
   readonly config: TransactionCoordinatorConfig;
@@ -64,6 +71,7 @@ const UNCOMPRESSED = 0;
  */
 export class TransactionCoordinator {
   private readonly config: TransactionCoordinatorConfig;
+  private readonly runtime: Runtime;
   private readonly partitionCount: () => number | undefined;
   private readonly producerIds: ProducerIdManager;
   private readonly shards: CoordinatorRuntime<TransactionCoordinatorShard, TransactionRecord>;
@@ -72,12 +80,15 @@ export class TransactionCoordinator {
   constructor(runtime: Runtime, logger: Logger, options: TransactionCoordinatorOptions) {
     const { config, writer, reader, transactionVersion, markerWriter } = options;
     this.config = config;
+    this.runtime = runtime;
     this.partitionCount = options.partitionCount;
     this.producerIds = options.producerIds;
+    const nextProducerId = () => this.producerIds.next();
+    const shardOptions = { config, markerWriter, transactionVersion, nextProducerId };
     this.shards = new CoordinatorRuntime(runtime, logger.child('transaction-coordinator'), {
       topic: InternalTopic.TRANSACTION_STATE,
       serde: transactionRecordSerde(transactionVersion),
-      shardFactory: context => new TransactionCoordinatorShard(context, { markerWriter, transactionVersion }),
+      shardFactory: context => new TransactionCoordinatorShard(context, shardOptions),
       writer,
       reader,
       appendLingerMs: APPEND_LINGER_MS,
@@ -182,6 +193,59 @@ export class TransactionCoordinator {
     } catch (error) {
       return failed(errorCodeOf(error));
     }
+  }
+
+  // Transactional ids
+
+  /** Errors: `INVALID_REQUEST` for an empty id, `TRANSACTIONAL_ID_NOT_FOUND`. */
+  describeTransactions(transactionalIds: readonly string[]): DescribedTransaction[] {
+    return transactionalIds.map(transactionalId => {
+      try {
+        if (transactionalId === '') throw new KafkaError(Errors.INVALID_REQUEST);
+        return this.shards.read(this.activePartition(transactionalId), (shard, committedOffset) =>
+          shard.describeTransaction(transactionalId, committedOffset),
+        );
+      } catch (error) {
+        return { transactionalId, errorCode: errorCodeOf(error) };
+      }
+    });
+  }
+
+  /**
+   * The ids that this broker serves, over as many turns of the event loop as that takes. Errors:
+   * `INVALID_REGULAR_EXPRESSION`.
+   */
+  async listTransactions(filters: TransactionFilters): Promise<ListTransactionsAnswer> {
+    if (this.stopped) return { errorCode: Errors.COORDINATOR_NOT_AVAILABLE };
+    if (this.shards.isLoading()) return { errorCode: Errors.COORDINATOR_LOAD_IN_PROGRESS };
+    const transactionStates: ListedTransaction[] = [];
+    try {
+      const filter = new TransactionFilter(filters, this.runtime.clock.wallMs());
+      for (const partition of this.shards.activePartitions())
+        await this.listPartition(partition, filter, transactionStates);
+      return { errorCode: Errors.NONE, unknownStateFilters: filter.unknownStates, transactionStates };
+    } catch (error) {
+      return { errorCode: errorCodeOf(error) };
+    }
+  }
+
+  private async listPartition(
+    partition: number,
+    filter: TransactionFilter,
+    listed: ListedTransaction[],
+  ): Promise<void> {
+    // Another broker lists those of a partition that is not served here any more.
+    if (!this.isServed(partition)) return;
+    const ids = this.shards.read(partition, shard => shard.transactionalIds());
+    const go = () =>
+      this.shards.read(partition, (shard, offset) => shard.listTransactions(ids, filter, listed, offset));
+    while (this.isServed(partition) && !go()) {
+      await new Promise<void>(resolve => this.runtime.timers.soon(resolve));
+    }
+  }
+
+  private isServed(partition: number): boolean {
+    return this.shards.activePartitions().includes(partition);
   }
 
   /** Runs an operation that may need a new producer id, which only the controller can give. */

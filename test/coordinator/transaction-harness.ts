@@ -121,12 +121,17 @@ export class TransactionHarness {
 
   /** Puts an id into the log as some coordinator before this one has left it. Before the election. */
   store(id: string, metadata: TransactionMetadata | null): void {
-    const { key, value } = transactionRecordSerde(() => this.level).serialize({
-      transactionalId: id,
-      metadata,
-    });
+    this.storeAll([[id, metadata]]);
+  }
+
+  /** {@link store} of many, in one batch. */
+  storeAll(ids: Iterable<[string, TransactionMetadata | null]>): void {
+    const serde = transactionRecordSerde(() => this.level);
     const builder = new RecordBatchBuilder({});
-    builder.append({ timestamp: this.clock.clock.wallMs(), key, value });
+    for (const [transactionalId, metadata] of ids) {
+      const { key, value } = serde.serialize({ transactionalId, metadata });
+      builder.append({ timestamp: this.clock.clock.wallMs(), key, value });
+    }
     this.partitions.append({ topic: '__transaction_state', partition: 0 }, this.epoch, builder.build());
   }
 

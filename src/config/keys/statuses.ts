@@ -29,7 +29,6 @@ export const METRICS: Status = { status: noEffect('this version publishes no met
 export const NO_MOVE_QUOTA: Status = {
   status: noEffect('this version has no quota for moves between directories'),
 };
-export const NO_TRANSACTIONS: Status = { status: noEffect('this version does not serve transactions') };
 export const NO_TWO_PHASE_COMMIT: Status = {
   status: noEffect(
     'clients ask for it with a version of InitProducerId that may still change, and is not served',

@@ -1,6 +1,6 @@
 import { atLeast } from '../validators.ts';
 import { boolean, int, type KeyDefinition, short } from '../key-definition.ts';
-import { INTERNAL, NO_TRANSACTIONS, NO_TWO_PHASE_COMMIT } from './statuses.ts';
+import { INTERNAL, NO_TWO_PHASE_COMMIT } from './statuses.ts';
 
 const POSITIVE = { check: atLeast(1) };
 
@@ -18,7 +18,7 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     604800000,
     'HIGH',
     'Time in ms without use after which a transactional id is forgotten.',
-    { ...POSITIVE, ...NO_TRANSACTIONS },
+    POSITIVE,
   ),
   boolean(
     'transaction.partition.verification.enable',
@@ -38,14 +38,14 @@ export const TRANSACTION_KEYS: readonly KeyDefinition[] = [
     10000,
     'LOW',
     'Time in ms between two checks for transactions that are past their timeout.',
-    { ...POSITIVE, ...NO_TRANSACTIONS },
+    POSITIVE,
   ),
   int(
     'transaction.remove.expired.transaction.cleanup.interval.ms',
     3600000,
     'LOW',
     'Time in ms between two checks for transactional ids to forget.',
-    { ...POSITIVE, ...NO_TRANSACTIONS },
+    POSITIVE,
   ),
   short(
     'transaction.state.log.replication.factor',

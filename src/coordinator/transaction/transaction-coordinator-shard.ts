@@ -1,4 +1,4 @@
-import type { ProducerId } from '../../base/int64.ts';
+import type { Offset, ProducerId } from '../../base/int64.ts';
 import { TimelineMap } from '../../base/timeline-map.ts';
 import type {
   CoordinatorResult,
@@ -6,10 +6,15 @@ import type {
   CoordinatorShardContext,
 } from '../runtime/coordinator-shard.ts';
 import { TransactionCompleter } from './transaction-completer.ts';
+import type { TransactionCoordinatorConfig } from './transaction-coordinator-config.ts';
+import { TransactionExpiry } from './transaction-expiry.ts';
+import type { TransactionFilter } from './transaction-filter.ts';
 import {
   type AddPartitions,
+  type DescribedTransaction,
   type EndTransaction,
   type InitProducerId,
+  type ListedTransaction,
   type NeedsProducerId,
   type ProducerAnswer,
   TransactionManager,
@@ -22,6 +27,9 @@ type Result<T = void> = CoordinatorResult<T, TransactionRecord>;
 
 /** What all shards of the coordinator share. */
 export interface TransactionShardOptions {
+  readonly config: TransactionCoordinatorConfig;
+  /** A producer id that nobody has had; asks the controller, if need be. */
+  readonly nextProducerId: () => Promise<ProducerId>;
   readonly markerWriter: TransactionMarkerWriter;
   /** The level of the feature `transaction.version`. */
   readonly transactionVersion: () => number;
@@ -31,11 +39,13 @@ export interface TransactionShardOptions {
 export class TransactionCoordinatorShard implements CoordinatorShard<TransactionRecord> {
   private readonly completer: TransactionCompleter;
   private readonly manager: TransactionManager;
+  private readonly expiry: TransactionExpiry;
 
   constructor(context: CoordinatorShardContext<TransactionRecord>, options: TransactionShardOptions) {
     const transactions = new TimelineMap<string, TransactionMetadata>(context.registry);
     this.completer = new TransactionCompleter(context, transactions, options.markerWriter);
     this.manager = new TransactionManager(context, transactions, this.completer, options.transactionVersion);
+    this.expiry = new TransactionExpiry(context, this.manager, options.config, options.nextProducerId);
   }
 
   initProducerId(
@@ -60,6 +70,26 @@ export class TransactionCoordinatorShard implements CoordinatorShard<Transaction
     return this.manager.endTransaction(request, newProducerId);
   }
 
+  /** Throws `TRANSACTIONAL_ID_NOT_FOUND`. */
+  describeTransaction(transactionalId: string, committedOffset: Offset): DescribedTransaction {
+    return this.manager.describe(transactionalId, committedOffset);
+  }
+
+  /** All ids, to go on with turn by turn. */
+  transactionalIds(): Iterator<string> {
+    return this.manager.transactions.keys();
+  }
+
+  /** See {@link TransactionManager.list}. */
+  listTransactions(
+    ids: Iterator<string>,
+    filter: TransactionFilter,
+    listed: ListedTransaction[],
+    committedOffset: Offset,
+  ): boolean {
+    return this.manager.list(ids, filter, listed, committedOffset);
+  }
+
   // CoordinatorShard
 
   replay(record: TransactionRecord): void {
@@ -71,9 +101,11 @@ export class TransactionCoordinatorShard implements CoordinatorShard<Transaction
 
   onLoaded(): void {
     this.completer.onLoaded();
+    this.expiry.onLoaded();
   }
 
   onUnloaded(): void {
     this.completer.onUnloaded();
+    this.expiry.onUnloaded();
   }
 }

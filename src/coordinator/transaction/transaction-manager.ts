@@ -1,9 +1,12 @@
-import type { ProducerId, Timestamp } from '../../base/int64.ts';
+import type { Offset, ProducerId, Timestamp } from '../../base/int64.ts';
 import type { TimelineMap } from '../../base/timeline-map.ts';
 import type { TopicPartition } from '../../log/topic-partition.ts';
+import type { DescribeTransactionsResponse } from '../../protocol/messages/65-describe-transactions.ts';
+import type { ListTransactionsResponse } from '../../protocol/messages/66-list-transactions.ts';
 import { errorCodeOf, Errors, KafkaError } from '../../protocol/errors.ts';
 import type { CoordinatorResult, CoordinatorShardContext } from '../runtime/coordinator-shard.ts';
 import type { TransactionCompleter } from './transaction-completer.ts';
+import type { TransactionFilter } from './transaction-filter.ts';
 import {
   completed,
   fenced,
@@ -21,7 +24,7 @@ import {
 } from './transaction-metadata.ts';
 import { hasPartition } from './transaction-partitions.ts';
 import type { TransactionRecord } from './transaction-records.ts';
-import { isPrepared, TransactionState } from './transaction-state.ts';
+import { isIdle, isPrepared, TRANSACTION_STATE_NAMES, TransactionState } from './transaction-state.ts';
 
 type Result<T> = CoordinatorResult<T, TransactionRecord>;
 
@@ -56,6 +59,9 @@ export interface ProducerAnswer {
   readonly producerEpoch: number;
 }
 
+export type DescribedTransaction = Partial<DescribeTransactionsResponse['transactionStates'][number]>;
+export type ListedTransaction = ListTransactionsResponse['transactionStates'][number];
+
 /** The operation has changed nothing: it is to be run again with a new producer id. */
 export const NEEDS_PRODUCER_ID = Symbol('needs a producer id');
 export type NeedsProducerId = typeof NEEDS_PRODUCER_ID;
@@ -70,6 +76,8 @@ export class TransactionManager {
   private readonly context: CoordinatorShardContext<TransactionRecord>;
   private readonly transactionVersion: () => number;
   private readonly completer: TransactionCompleter;
+  /** Ids that have a transaction open, or had one: an append that fails may open it again. */
+  private readonly mayBeOpen = new Set<string>();
 
   /** `transactionVersion` gives the level of the feature `transaction.version`. */
   constructor(
@@ -261,8 +269,63 @@ export class TransactionManager {
   }
 
   replay({ transactionalId, metadata }: TransactionRecord): void {
-    if (metadata === null) this.transactions.delete(transactionalId);
-    else this.transactions.set(transactionalId, metadata);
+    if (metadata === null) {
+      this.transactions.delete(transactionalId);
+      return;
+    }
+    this.transactions.set(transactionalId, metadata);
+    if (metadata.state === TransactionState.ONGOING) this.mayBeOpen.add(transactionalId);
+  }
+
+  /** The ids with an open transaction, and those whose transaction is decided and not yet complete. */
+  *openTransactions(): Iterable<string> {
+    for (const transactionalId of this.mayBeOpen) {
+      const metadata = this.transactions.get(transactionalId);
+      // What is complete was decided in a record that is committed: nothing opens it again.
+      if (metadata === undefined || isIdle(metadata.state)) this.mayBeOpen.delete(transactionalId);
+      else yield transactionalId;
+    }
+  }
+
+  /** Throws `TRANSACTIONAL_ID_NOT_FOUND`. */
+  describe(transactionalId: string, committedOffset: Offset): DescribedTransaction {
+    const metadata = this.transactions.get(transactionalId, committedOffset);
+    if (metadata === undefined) throw new KafkaError(Errors.TRANSACTIONAL_ID_NOT_FOUND);
+    return {
+      errorCode: Errors.NONE,
+      transactionalId,
+      transactionState: TRANSACTION_STATE_NAMES[metadata.state],
+      transactionTimeoutMs: metadata.transactionTimeoutMs,
+      transactionStartTimeMs: metadata.startTimestamp,
+      producerId: metadata.producerId,
+      producerEpoch: metadata.producerEpoch,
+      topics: Array.from(metadata.partitions, ([topic, partitions]) => ({
+        topic,
+        partitions: [...partitions],
+      })),
+    };
+  }
+
+  /**
+   * Lists ids that `filter` lets through until a turn's work is done; `ids` goes on where it stands. Returns whether
+   * all have been looked at. Throws `INVALID_REGULAR_EXPRESSION`.
+   */
+  list(
+    ids: Iterator<string>,
+    filter: TransactionFilter,
+    listed: ListedTransaction[],
+    committedOffset: Offset,
+  ): boolean {
+    for (let cost = 0; cost < 1; ) {
+      const { done, value: transactionalId } = ids.next();
+      if (done === true) return true;
+      cost += filter.cost(transactionalId);
+      const metadata = this.transactions.get(transactionalId, committedOffset);
+      if (metadata === undefined || !filter.matches(transactionalId, metadata)) continue;
+      const { producerId, state } = metadata;
+      listed.push({ transactionalId, producerId, transactionState: TRANSACTION_STATE_NAMES[state] });
+    }
+    return false;
   }
 
   private now(): Timestamp {

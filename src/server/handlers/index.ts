@@ -54,6 +54,8 @@ import { describeProducers } from './61-describe-producers.ts';
 import { brokerRegistration } from './62-broker-registration.ts';
 import { brokerHeartbeat } from './63-broker-heartbeat.ts';
 import { unregisterBroker } from './64-unregister-broker.ts';
+import { describeTransactions } from './65-describe-transactions.ts';
+import { listTransactions } from './66-list-transactions.ts';
 import { allocateProducerIds } from './67-allocate-producer-ids.ts';
 import { controllerRegistration } from './70-controller-registration.ts';
 import { assignReplicasToDirs } from './73-assign-replicas-to-dirs.ts';
@@ -115,6 +117,8 @@ export const brokerHandlers: readonly Handler<BrokerServices>[] = [
   describeUserScramCredentials,
   describeCluster,
   describeProducers,
+  describeTransactions,
+  listTransactions,
   listConfigResources,
   describeTopicPartitions,
   incrementalAlterConfigsOfBroker,

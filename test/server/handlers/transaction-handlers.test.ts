@@ -17,6 +17,14 @@ import {
   AddOffsetsToTxnResponse,
 } from '../../../src/protocol/messages/25-add-offsets-to-txn.ts';
 import { EndTxnRequest, EndTxnResponse } from '../../../src/protocol/messages/26-end-txn.ts';
+import {
+  DescribeTransactionsRequest,
+  DescribeTransactionsResponse,
+} from '../../../src/protocol/messages/65-describe-transactions.ts';
+import {
+  ListTransactionsRequest,
+  ListTransactionsResponse,
+} from '../../../src/protocol/messages/66-list-transactions.ts';
 import type { Infer, Input, Message } from '../../../src/protocol/schema.ts';
 import type { BrokerServices } from '../../../src/server/broker-services.ts';
 import type { Handler } from '../../../src/server/handler.ts';
@@ -25,6 +33,8 @@ import { initProducerIdHandler } from '../../../src/server/handlers/22-init-prod
 import { addPartitionsToTxn } from '../../../src/server/handlers/24-add-partitions-to-txn.ts';
 import { addOffsetsToTxn } from '../../../src/server/handlers/25-add-offsets-to-txn.ts';
 import { endTxn } from '../../../src/server/handlers/26-end-txn.ts';
+import { describeTransactions } from '../../../src/server/handlers/65-describe-transactions.ts';
+import { listTransactions } from '../../../src/server/handlers/66-list-transactions.ts';
 import { producer, TransactionHarness } from '../../coordinator/transaction-harness.ts';
 import { broker, ORDERS_ID, partition, topic } from './cluster-image.ts';
 import { ask, imageOf } from './handler-harness.ts';
@@ -314,6 +324,39 @@ describe('EndTxn', () => {
         );
         const state = committed ? 'CompleteCommit' : 'CompleteAbort';
         expect(server.harness.storedText()).toBe(`${state} 1000/${version < 5 ? 0 : 1}`);
+      }
+    }
+  });
+});
+
+describe('DescribeTransactions and ListTransactions', () => {
+  it('tell of the ids of this broker', async () => {
+    const server = await Server.start();
+    await server.init(1);
+    await server.add(3, [{ name: 't', partitions: [0, 2] }]);
+    const described = await server.ask(
+      describeTransactions,
+      [DescribeTransactionsRequest, DescribeTransactionsResponse],
+      0,
+      { transactionalIds: ['x', 'nobody', ''] },
+    );
+    expect(described.transactionStates).toMatchObject([
+      { transactionalId: 'x', transactionState: 'Ongoing', topics: [{ topic: 't', partitions: [0, 2] }] },
+      { transactionalId: 'nobody', errorCode: Errors.TRANSACTIONAL_ID_NOT_FOUND, producerId: 0 },
+      { transactionalId: '', errorCode: Errors.INVALID_REQUEST },
+    ]);
+    for (let version = 0; version <= 2; version++) {
+      const list = async (body: Input<typeof ListTransactionsRequest>) => {
+        const api = [ListTransactionsRequest, ListTransactionsResponse] as const;
+        const answer = await server.ask(listTransactions, api, version, body);
+        return answer.errorCode === 0 ? answer.transactionStates.length : errorName(answer.errorCode);
+      };
+      expect(await list({ stateFilters: ['Ongoing'] })).toBe(1);
+      expect(await list({ producerIdFilters: [1] })).toBe(0);
+      if (version >= 1) expect(await list({ durationFilter: 1_000_000 })).toBe(0);
+      if (version >= 2) {
+        expect(await list({ transactionalIdPattern: 'y' })).toBe(0);
+        expect(await list({ transactionalIdPattern: '[' })).toBe('INVALID_REGULAR_EXPRESSION');
       }
     }
   });
