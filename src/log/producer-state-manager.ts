@@ -366,8 +366,13 @@ export class ProducerStateManager {
       this.onLogStartOffsetIncremented(logStartOffset);
       return;
     }
+    const ended = [...this.unreplicated.values()];
     this.clear();
     this.loadFromSnapshot(logStartOffset, nowMs);
+    // A snapshot does not have them: their records would seem to be stable before their markers are.
+    for (const txn of ended) {
+      if (txn.lastOffset! < logEndOffset) this.unreplicated.set(txn.firstOffset, txn);
+    }
   }
 
   private loadFromSnapshot(logStartOffset: Offset, nowMs: number): void {

@@ -475,6 +475,8 @@ export class UnifiedLog implements LocalLogOwner {
       const known = before.get(producerId);
       if (known !== undefined && known !== entry) entry.recall(known, endOffset);
     }
+    // What was read again does not say that its markers are replicated: the last stable offset would go back (T5).
+    producerState.onHighWatermarkUpdated(this.highWatermarkOffset);
     this.updateFirstUnstableOffset();
   }
 
