@@ -14,6 +14,7 @@ import { leaveGroup } from '../../../src/server/handlers/13-leave-group.ts';
 import { syncGroup } from '../../../src/server/handlers/14-sync-group.ts';
 import { describeGroups } from '../../../src/server/handlers/15-describe-groups.ts';
 import { listGroups } from '../../../src/server/handlers/16-list-groups.ts';
+import { txnOffsetCommit } from '../../../src/server/handlers/28-txn-offset-commit.ts';
 import { deleteGroups } from '../../../src/server/handlers/42-delete-groups.ts';
 import { offsetDelete } from '../../../src/server/handlers/47-offset-delete.ts';
 import { GroupHarness } from '../../coordinator/group-harness.ts';
@@ -93,6 +94,52 @@ function versions(handler: Handler<BrokerServices>, from = handler.minVersion): 
 
 const topicIn = (version: number, topic: { name?: string; topicId?: string }) =>
   version >= 10 ? { topicId: topic.topicId ?? T } : { name: topic.name ?? 't' };
+
+describe('TxnOffsetCommit', () => {
+  const request = (version: number, fields: object = {}) => {
+    const topic = version >= 6 ? { topicId: T } : { name: 't' };
+    const partitions = [{ partitionIndex: 1, committedOffset: 7, committedMetadata: 'm' }];
+    const ids = { transactionalId: 'txn', groupId: 'g', producerId: 9, producerEpoch: 2, memberId: '' };
+    return { ...ids, topics: [{ ...topic, partitions }], ...fields };
+  };
+
+  it('commits with the transaction, in every version, when that has been verified', async () => {
+    for (const version of versions(txnOffsetCommit)) {
+      const server = await Server.start();
+      const asked: unknown[] = [];
+      server.harness.partitions.verify = transaction => {
+        asked.push(transaction);
+        return undefined;
+      };
+      const { topics } = await server.ask(txnOffsetCommit, version, request(version));
+      const named = version >= 6 ? { topicId: T } : { name: 't' };
+      expect(topics).toMatchObject([{ ...named, partitions: [{ partitionIndex: 1, errorCode: 0 }] }]);
+      const operation =
+        version >= 5 ? 'addPartition' : version === 4 ? 'genericErrorSupported' : 'defaultError';
+      const transaction = { transactionalId: 'txn', producerId: 9, producerEpoch: 2, operation };
+      expect(asked).toEqual([transaction]);
+      expect(await server.harness.fetch(1)).toBe(-1);
+      await server.harness.end(9, true, { producerEpoch: 2 });
+      expect(await server.harness.fetch(1)).toBe(7);
+    }
+  });
+
+  it('tells a topic that is not there by its name or its id, and asks nobody about it', async () => {
+    const server = await Server.start();
+    server.harness.partitions.verify = () => {
+      throw new Error('asked');
+    };
+    for (const version of versions(txnOffsetCommit)) {
+      const topic = version >= 6 ? { topicId: UNKNOWN } : { name: 'x' };
+      const partitions = [{ partitionIndex: 0, committedOffset: 7, committedMetadata: '' }];
+      const topics = [{ ...topic, partitions }];
+      const answer = await server.ask(txnOffsetCommit, version, request(version, { topics }));
+      expect(answer.topics[0].partitions[0].errorCode).toBe(
+        version >= 6 ? Errors.UNKNOWN_TOPIC_ID : Errors.UNKNOWN_TOPIC_OR_PARTITION,
+      );
+    }
+  });
+});
 
 describe('OffsetCommit and OffsetFetch', () => {
   it('carry an offset from one version to all others', async () => {
