@@ -3,9 +3,22 @@ import type { Offset } from '../../../src/base/int64.ts';
 import { Errors, errorName, KafkaError } from '../../../src/protocol/errors.ts';
 import { OffsetFetchRequest, OffsetFetchResponse } from '../../../src/protocol/messages/09-offset-fetch.ts';
 import {
+  FindCoordinatorRequest,
+  FindCoordinatorResponse,
+} from '../../../src/protocol/messages/10-find-coordinator.ts';
+import {
   CreateTopicsRequest,
   CreateTopicsResponse,
 } from '../../../src/protocol/messages/19-create-topics.ts';
+import {
+  InitProducerIdRequest,
+  InitProducerIdResponse,
+} from '../../../src/protocol/messages/22-init-producer-id.ts';
+import {
+  AddOffsetsToTxnRequest,
+  AddOffsetsToTxnResponse,
+} from '../../../src/protocol/messages/25-add-offsets-to-txn.ts';
+import { EndTxnRequest, EndTxnResponse } from '../../../src/protocol/messages/26-end-txn.ts';
 import {
   WriteTxnMarkersRequest,
   WriteTxnMarkersResponse,
@@ -247,5 +260,93 @@ describe('TxnOffsetCommit', () => {
     expect(await end(260, true)).toBe('NONE');
     expect(await end(261, false)).toBe('NONE');
     expect([await stable('g260'), await stable('g261')]).toEqual([2, -1]);
+  });
+});
+
+describe('TxnOffsetCommit with the coordinator of its transaction', () => {
+  let broker: TestBroker;
+  let client: RawClient;
+  let topicId: string;
+
+  beforeAll(async () => {
+    broker = await TestBroker.start({
+      properties: {
+        'offsets.topic.num.partitions': '1',
+        'transaction.state.log.num.partitions': '1',
+        'transaction.state.log.replication.factor': '1',
+        'transaction.state.log.min.isr': '1',
+      },
+    });
+    client = await RawClient.connect(broker.port);
+    const topics = ['t', '__consumer_offsets'].map(name => ({
+      name,
+      numPartitions: 1,
+      replicationFactor: 1,
+    }));
+    const types = [CreateTopicsRequest, CreateTopicsResponse] as const;
+    const created = await client.ask(types, 7, { topics, timeoutMs: 5000 });
+    topicId = created!.topics.find(({ name }) => name === 't')!.topicId;
+    const key = { key: 'txn', keyType: 1 };
+    await vi.waitFor(async () => {
+      const found = await client.ask([FindCoordinatorRequest, FindCoordinatorResponse], 2, key);
+      expect(found!.errorCode).toBe(Errors.NONE);
+    }, 5000);
+  });
+
+  afterAll(async () => {
+    client.close();
+    await broker.close();
+  });
+
+  async function begin(transactionalId: string) {
+    const body = { transactionalId, transactionTimeoutMs: 60_000 };
+    return vi.waitFor(async () => {
+      const answer = await client.ask([InitProducerIdRequest, InitProducerIdResponse], 4, body);
+      expect(errorName(answer!.errorCode)).toBe('NONE');
+      return { transactionalId, producerId: answer!.producerId, producerEpoch: answer!.producerEpoch };
+    }, 5000);
+  }
+
+  async function commit(version: number, group: string, ids: Partial<Commit>): Promise<string[]> {
+    const topic = version >= 6 ? { topicId } : { name: 't' };
+    const partitions = [{ partitionIndex: 0, committedOffset: version, committedMetadata: null }];
+    const body = { groupId: group, memberId: '', topics: [{ ...topic, partitions }] };
+    return told(await client.ask(TYPES, version, { ...body, ...ids } as Commit));
+  }
+
+  async function offsetOf(group: string): Promise<unknown> {
+    const groups = [{ groupId: group, topics: [{ name: 't', partitionIndexes: [0] }] }];
+    const types = [OffsetFetchRequest, OffsetFetchResponse] as const;
+    const answer = await client.ask(types, 8, { groups, requireStable: true });
+    const { errorCode, committedOffset } = answer!.groups[0]!.topics[0]!.partitions[0]!;
+    return errorCode === Errors.NONE ? committedOffset : errorName(errorCode);
+  }
+
+  it.each([5, 6])('version %i adds its partition itself', async version => {
+    const ids = await begin(`adds-${version}`);
+    const group = `a${version}`;
+    expect(await commit(version, group, ids)).toEqual(['NONE']);
+    expect(await offsetOf(group)).toBe(UNSTABLE);
+    const ended = await client.ask([EndTxnRequest, EndTxnResponse], 5, { ...ids, committed: true });
+    expect(errorName(ended!.errorCode)).toBe('NONE');
+    await vi.waitFor(async () => expect(await offsetOf(group)).toBe(version), 5000);
+    // A request that was under way on another connection (T8).
+    expect(await commit(version, group, ids)).toEqual(['INVALID_PRODUCER_EPOCH']);
+    expect(await offsetOf(group)).toBe(version);
+  });
+
+  it.each([
+    [3, 'INVALID_TXN_STATE'],
+    [4, 'TRANSACTION_ABORTABLE'],
+  ])('version %i is refused with %s until the partition has been added', async (version, refusal) => {
+    const ids = await begin(`added-${version}`);
+    const group = `b${version}`;
+    expect(await commit(version, group, ids)).toEqual([refusal]);
+    const types = [AddOffsetsToTxnRequest, AddOffsetsToTxnResponse] as const;
+    const added = await client.ask(types, 3, { ...ids, groupId: group });
+    expect(errorName(added!.errorCode)).toBe('NONE');
+    expect(await commit(version, group, ids)).toEqual(['NONE']);
+    await client.ask([EndTxnRequest, EndTxnResponse], 4, { ...ids, committed: false });
+    await vi.waitFor(async () => expect(await offsetOf(group)).toBe(-1), 5000);
   });
 });
