@@ -138,7 +138,7 @@ def fence():
 
 
 def time_out():
-    slow = producer_of("slow", 1000)
+    slow = producer_of("slow", 4000)
     slow.begin_transaction()
     send(slow, "slow", 0, PARTITIONS)
     expect(slow.flush(PATIENCE_S) == 0, "unsent records")

@@ -135,7 +135,7 @@ public final class Main {
   }
 
   private static void timeout() throws Exception {
-    KafkaProducer<String, String> slow = producer("slow", 1000);
+    KafkaProducer<String, String> slow = producer("slow", 3000);
     slow.initTransactions();
     slow.beginTransaction();
     send(slow, "in", "slow-0", 0, PARTITIONS);
