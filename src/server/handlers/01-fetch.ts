@@ -4,7 +4,6 @@ import { codecOf } from '../../protocol/codec.ts';
 import { Errors, errorCodeOf } from '../../protocol/errors.ts';
 import { FetchRequest, FetchResponse } from '../../protocol/messages/01-fetch.ts';
 import { type Input, inVersions } from '../../protocol/schema.ts';
-import { downConvert } from '../../record/down-convert.ts';
 import {
   CONSUMER,
   type FetchParams,
@@ -19,18 +18,15 @@ import {
 } from '../../replication/fetch-session.ts';
 import type { TargetRead } from '../../replication/fetch-target.ts';
 import type { BrokerServices } from '../broker-services.ts';
-import { defineHandler, type RequestContext } from '../handler.ts';
+import { type Answer, defineHandler, type RequestContext } from '../handler.ts';
 import { leaderIdAndEpoch } from '../partition-metadata.ts';
+import { behindUnreadable, hasOldFormat, inVersion } from './01-fetch-old-formats.ts';
 
 const READ_COMMITTED = 1;
 /** The length of an answer, in front of it. */
 const LENGTH_BYTES = 4;
 /** The replica id of tools that compare replicas: they read all that any replica has. */
 const DEBUGGING_CONSUMER = -2;
-/** The magic of the records that a version of Fetch may be answered with. */
-const FIRST_VERSION_OF_MAGIC_1 = 2;
-const FIRST_VERSION_OF_MAGIC_2 = 4;
-const LAST_VERSION_OF_HARD_LIMITS = 2;
 const FIRST_VERSION_OF_RACKS = 11;
 const FIRST_VERSION_OF_TOPIC_IDS = 13;
 const FIRST_VERSION_OF_REPLICA_STATE = 15;
@@ -60,29 +56,9 @@ export const fetchHandler = defineHandler({
   authorize: ['Read Topic', 'ClusterAction Cluster'],
   isExempt: (context, request) => followerIdOf(context, request) !== CONSUMER,
   handle(context, request, broker) {
-    const session = openSession(context, request, broker);
-    if (session.errorCode !== Errors.NONE) return { errorCode: session.errorCode };
-    const params = paramsOf(context, request, broker);
-    return new Promise(resolve => {
-      const cancel = broker.replicaManager.fetch(params, session, reads => {
-        const throttleTimeMs = throttleOf(context, params, session, reads, broker);
-        if (throttleTimeMs > 0) {
-          resolve({ throttleTimeMs, sessionId: session.withhold() });
-          return;
-        }
-        const { sessionId, included } = session.finish(reads);
-        const answers = answersOf(context, included);
-        if (answers instanceof Promise)
-          answers.then(ready => resolve(responseOf(context, sessionId, ready, broker)));
-        else resolve(responseOf(context, sessionId, answers, broker));
-      });
-      if (cancel !== undefined) {
-        context.onClose(() => {
-          cancel();
-          resolve(undefined);
-        });
-      }
-    });
+    const isConsumer = followerIdOf(context, request) === CONSUMER;
+    if (!isConsumer || !hasOldFormat(context.apiVersion)) return serve(context, request, broker);
+    return behindUnreadable(request, broker).then(moved => serve(context, moved, broker));
   },
   failure(request, errorCode, _message, context) {
     if (context.apiVersion >= 7) return { errorCode };
@@ -99,6 +75,38 @@ export const fetchHandler = defineHandler({
     };
   },
 });
+
+type FetchAnswer = Answer<Input<typeof FetchResponse>>;
+
+function serve(
+  context: RequestContext,
+  request: FetchRequest,
+  broker: BrokerServices,
+): FetchAnswer | Promise<FetchAnswer> {
+  const session = openSession(context, request, broker);
+  if (session.errorCode !== Errors.NONE) return { errorCode: session.errorCode };
+  const params = paramsOf(context, request, broker);
+  return new Promise(resolve => {
+    const cancel = broker.replicaManager.fetch(params, session, reads => {
+      const throttleTimeMs = throttleOf(context, params, session, reads, broker);
+      if (throttleTimeMs > 0) {
+        resolve({ throttleTimeMs, sessionId: session.withhold() });
+        return;
+      }
+      const { sessionId, included } = session.finish(reads);
+      const answers = answersOf(context, included);
+      if (answers instanceof Promise)
+        answers.then(ready => resolve(responseOf(context, sessionId, ready, broker)));
+      else resolve(responseOf(context, sessionId, answers, broker));
+    });
+    if (cancel !== undefined) {
+      context.onClose(() => {
+        cancel();
+        resolve(undefined);
+      });
+    }
+  });
+}
 
 function openSession(context: RequestContext, request: FetchRequest, broker: BrokerServices): FetchContext {
   const { topics } = broker.metadata();
@@ -264,25 +272,6 @@ function loadRecords(
 function unreadable(wanted: FetchPartition, result: FetchPartitionResult, error: unknown): PartitionAnswer {
   const errorCode = error instanceof MalformedError ? Errors.CORRUPT_MESSAGE : errorCodeOf(error);
   return { wanted, result, errorCode, records: [] };
-}
-
-/** The records in the newest format that `version` may be answered with. */
-function inVersion(version: number, records: Buffer[], wanted: FetchPartition): Buffer[] {
-  if (version >= FIRST_VERSION_OF_MAGIC_2) return records;
-  const magic = version >= FIRST_VERSION_OF_MAGIC_1 ? 1 : 0;
-  const converted: Buffer[] = [];
-  let nextOffset = wanted.fetchOffset;
-  let bytesLeft = wanted.maxBytes;
-  for (const slice of records) {
-    if (bytesLeft <= 0) break;
-    const conversion = downConvert(slice, magic, nextOffset, bytesLeft);
-    // Up to v2 no more is given than was asked for, be it a part of a message: the client then asks for more.
-    const bytesMax = version <= LAST_VERSION_OF_HARD_LIMITS ? bytesLeft : conversion.records.length;
-    converted.push(conversion.records.subarray(0, bytesMax));
-    bytesLeft -= conversion.records.length;
-    nextOffset = conversion.nextOffset;
-  }
-  return converted;
 }
 
 function responseOf(
