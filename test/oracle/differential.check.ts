@@ -16,6 +16,7 @@ import { groupCases } from './cases/group-cases.ts';
 import { loggerCases } from './cases/logger-cases.ts';
 import { quotaCases } from './cases/quota-cases.ts';
 import { topicCases } from './cases/topic-cases.ts';
+import { transactionCases } from './cases/transaction-cases.ts';
 import { advertisedVersions, type DifferentialCase, Session } from './session.ts';
 import { NoAnswer, WireClient } from './wire-client.ts';
 
@@ -33,7 +34,11 @@ const ALLOWED = '<allowed to differ>';
 
 type Ranges = Map<number, { min: number; max: number }>;
 
-const properties = { 'offsets.topic.num.partitions': '2', 'group.min.session.timeout.ms': '1000' };
+const properties = {
+  'offsets.topic.num.partitions': '2',
+  'transaction.state.log.num.partitions': '2',
+  'group.min.session.timeout.ms': '1000',
+};
 
 let target: StartedTarget;
 const oracles: { broker: StartedTarget; ranges: Ranges }[] = [];
@@ -136,7 +141,15 @@ function apiName(spec: DifferentialCase): string {
   return spec.api.name.replace(/Request$/, '');
 }
 
-const cases = [...dataCases, ...topicCases, ...groupCases, ...quotaCases, ...configCases, ...loggerCases];
+const cases = [
+  ...dataCases,
+  ...topicCases,
+  ...groupCases,
+  ...quotaCases,
+  ...configCases,
+  ...loggerCases,
+  ...transactionCases,
+];
 
 describe.each(cases.map((spec, index) => ({ spec, index, title: `${apiName(spec)}: ${spec.name}` })))(
   '$title',

@@ -44,6 +44,11 @@ export class Session {
     return `${this.label}-${suffix}`;
   }
 
+  /** The first connection, if there is one. */
+  get first(): WireClient | undefined {
+    return this.clients[0];
+  }
+
   /** A connection of its own; closed with the session. */
   async connect(): Promise<WireClient> {
     const client = await WireClient.open(this.port);
