@@ -10,6 +10,7 @@ function samples(change: (seconds: number) => Partial<ResourceSample> = () => ({
     residentBytes: 150e6 - 60e6 * Math.exp(-seconds / 30) + 15e6 * Math.sin(seconds / 7),
     openFiles: 80 + Math.round(10 * Math.sin(seconds / 11)),
     delayMs: seconds % 60 === 3 ? 200 : 4 + (seconds % 5),
+    ...(seconds % 5 === 0 ? { liveBytes: 40e6 + 1e6 * Math.sin(seconds) } : {}),
     ...change(seconds),
   }));
 }
@@ -29,10 +30,17 @@ describe('the trend of resources', () => {
     ).toEqual([]);
   });
 
-  test('finds memory that grows by 3 MB a minute', () => {
-    expect(growing(samples(seconds => ({ residentBytes: 150e6 + seconds * 50e3 })))).toEqual([
+  test('finds resident memory that grows by 6 MB a minute', () => {
+    expect(growing(samples(seconds => ({ residentBytes: 150e6 + seconds * 100e3 })))).toEqual([
       'residentBytes',
     ]);
+  });
+
+  test('finds live memory that grows by half a MB a minute, whatever stands above it', () => {
+    const leak = (seconds: number) => (seconds % 5 === 0 ? { liveBytes: 40e6 + seconds * 8.3e3 } : {});
+    const garbage = (seconds: number) => ({ residentBytes: 190e6 + 40e6 * Math.sin(seconds / 57) });
+    expect(growing(samples(seconds => ({ ...garbage(seconds), ...leak(seconds) })))).toEqual(['liveBytes']);
+    expect(growing(samples(garbage))).toEqual([]);
   });
 
   test('finds two open files more each minute', () => {
@@ -46,7 +54,7 @@ describe('the trend of resources', () => {
   });
 
   test('finds a leak in a process that lives for three minutes', () => {
-    const short = samples(seconds => ({ residentBytes: 150e6 + seconds * 500e3 })).slice(0, 180);
+    const short = samples(seconds => ({ residentBytes: 150e6 + seconds * 1e6 })).slice(0, 180);
     expect(growing(short)).toEqual(['residentBytes']);
     expect(growing(samples().slice(0, 180))).toEqual([]);
   });

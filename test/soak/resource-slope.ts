@@ -3,6 +3,8 @@ export interface ResourceSample {
   /** Since the process began to serve. */
   readonly seconds: number;
   readonly residentBytes: number;
+  /** In use once all garbage was collected; looked at once a minute. */
+  readonly liveBytes?: number;
   readonly openFiles: number;
   /** The longest that a request had to wait which costs nothing itself, since the sample before. */
   readonly delayMs: number;
@@ -10,9 +12,14 @@ export interface ResourceSample {
 
 type Resource = Exclude<keyof ResourceSample, 'seconds'>;
 
-/** How much more of a resource, at the end of what is looked at, is still no slope: what comes and goes with the load. */
+/**
+ * How much more of a resource, at the end of what is looked at, is still no slope: what comes and goes with the load.
+ * Resident memory goes up and down over some six minutes, with the garbage that is not collected yet, and malloc keeps
+ * what it once had: only live memory says whether something leaks.
+ */
 const LIMITS: Readonly<Record<Resource, { share: number; amount: number }>> = {
-  residentBytes: { share: 0.15, amount: 24e6 },
+  residentBytes: { share: 0.35, amount: 24e6 },
+  liveBytes: { share: 0.1, amount: 4e6 },
   openFiles: { share: 0.2, amount: 10 },
   delayMs: { share: 0.5, amount: 10 },
 };
@@ -38,12 +45,12 @@ export function trendsOf(samples: readonly ResourceSample[]): Trend[] {
   const from = Math.min(WARM_UP_SECONDS, end * WARM_UP_SHARE_MAX);
   const looked = samples.filter(({ seconds }) => seconds >= from);
   return (Object.keys(LIMITS) as Resource[]).map(resource => {
+    const values = looked.flatMap(sample => sample[resource] ?? []);
     const parts = Array.from({ length: PARTS }, (_, part) => {
-      const size = looked.length / PARTS;
-      const slice = looked.slice(Math.floor(part * size), Math.floor((part + 1) * size));
-      return median(slice.map(sample => sample[resource]));
+      const size = values.length / PARTS;
+      return median(values.slice(Math.floor(part * size), Math.floor((part + 1) * size)));
     });
-    if (parts.some(Number.isNaN)) throw new Error(`${samples.length} samples are too few to tell a slope`);
+    if (parts.some(Number.isNaN)) throw new Error(`${values.length} samples are too few to tell a slope`);
     const usual = median(parts);
     const growth = slopeOf(parts) * (PARTS - 1);
     const { share, amount } = LIMITS[resource];

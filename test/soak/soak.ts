@@ -10,6 +10,7 @@ import { createTopic, electPreferredLeaders, leadersOf } from '../support/cluste
 import { deleteRecords } from '../support/delete-records.ts';
 import { readTopic } from '../support/kcat-records.ts';
 import { odradek } from '../support/odradek-process.ts';
+import { LiveMemory } from './live-memory.ts';
 import { numberIn, PartitionHistory, type SoakRecord, type TopicPolicy } from './partition-history.ts';
 import { replicaProblems } from './replica-problems.ts';
 import { type ResourceSample, trendsOf } from './resource-slope.ts';
@@ -24,12 +25,16 @@ import { SoakTraffic, type TrafficShape } from './soak-traffic.ts';
 const USAGE = 'npm run soak -- [--minutes N] (default 20, at least 2)\n';
 
 const PARTITIONS = 2;
+/** The node that is never killed. */
+const SURVIVOR = 3;
 const KILL_EVERY_MS = 60_000;
 const DOWN_MS = 3_000;
 const DELETE_EVERY_MS = 20_000;
 const OFFSETS_EVERY_MS = 3_000;
 const PING_EVERY_MS = 100;
 const PINGS_PER_SAMPLE = 10;
+/** Of a sample a second: every minute of the longest soaks, and often enough in the shortest. */
+const SAMPLES_PER_LOOK_AT_MEMORY = 5;
 const HEALTHY_WITHIN_MS = 60_000;
 const SILENCE_MAX_MS = 45_000;
 const EARLIEST = -2;
@@ -91,12 +96,14 @@ class Soak {
   deletions = 0;
   private readonly cluster: ClusterProcess;
   private readonly traffics: readonly SoakTraffic[];
+  private readonly liveMemory: LiveMemory;
   private ending = false;
   private work: Promise<void>[] = [];
 
-  constructor(cluster: ClusterProcess, traffics: readonly SoakTraffic[]) {
+  constructor(cluster: ClusterProcess, traffics: readonly SoakTraffic[], liveMemory: LiveMemory) {
     this.cluster = cluster;
     this.traffics = traffics;
+    this.liveMemory = liveMemory;
   }
 
   start(): void {
@@ -160,7 +167,9 @@ class Soak {
           }
           const seconds = (performance.now() - startedAt) / 1000;
           const openFiles = readdirSync(`/proc/${pid}/fd`).length;
-          life.samples.push({ seconds, residentBytes: node.process.residentBytes(), openFiles, delayMs });
+          const sample = { seconds, residentBytes: node.process.residentBytes(), openFiles, delayMs };
+          const isLook = node.id === SURVIVOR && life.samples.length % SAMPLES_PER_LOOK_AT_MEMORY === 0;
+          life.samples.push(isLook ? { ...sample, liveBytes: await this.liveMemory.bytesOf(pid) } : sample);
         }
       } finally {
         client.close();
@@ -169,7 +178,7 @@ class Soak {
     run().catch(error => {
       const lives = node.process.running && node.process.pid === pid && !this.ending;
       // Of a broker that is just being killed, the end of the connection is seen first.
-      if (lives && node.id === 3) this.problems.push(`node 3 does not answer: ${error}`);
+      if (lives && node.id === SURVIVOR) this.problems.push(`node ${SURVIVOR} does not answer: ${error}`);
     });
   }
 
@@ -271,12 +280,12 @@ function resourceProblems(lives: Soak['lives']): string[] {
     const used = `${(last.residentBytes / 1e6).toFixed(0)} MB, ${last.openFiles} files at its end`;
     say(`node ${node}, ${last.seconds.toFixed(0)} s: ${used}, longest delay ${worst.toFixed(0)} ms`);
   }
-  const longest = lives.find(({ node }) => node === 3);
+  const longest = lives.find(({ node }) => node === SURVIVOR);
   for (const { resource, usual, growth, isSteady } of trendsOf(longest?.samples ?? [])) {
-    const unit = resource === 'residentBytes' ? 1e6 : 1;
+    const unit = resource.endsWith('Bytes') ? 1e6 : 1;
     const figures = `${(usual / unit).toFixed(1)}, ${(growth / unit).toFixed(1)} more at the end`;
-    say(`node 3, ${resource}: usually ${figures}${isSteady ? '' : ': NOT STEADY'}`);
-    if (!isSteady) problems.push(`${resource} of node 3 grows: usually ${figures}`);
+    say(`node ${SURVIVOR}, ${resource}: usually ${figures}${isSteady ? '' : ': NOT STEADY'}`);
+    if (!isSteady) problems.push(`${resource} of node ${SURVIVOR} grows: usually ${figures}`);
   }
   return problems;
 }
@@ -289,9 +298,10 @@ async function main(): Promise<number> {
     return 2;
   }
   const folder = temporaryFolder('soak');
+  const liveMemory = new LiveMemory(folder.path);
   const cluster = await ClusterProcess.create({
     workDirectory: folder.path,
-    nodes: combinedNodes(odradek()),
+    nodes: combinedNodes(liveMemory.watched(odradek())),
     properties: PROPERTIES,
   });
   const traffics: SoakTraffic[] = [];
@@ -309,7 +319,7 @@ async function main(): Promise<number> {
       traffics.push(traffic);
       await traffic.start();
     }
-    const soak = new Soak(cluster, traffics);
+    const soak = new Soak(cluster, traffics, liveMemory);
     soak.start();
     await sleep(minutes * 60_000);
     await soak.stop();
