@@ -132,9 +132,12 @@ class Transactions {
   }
 
   async describe(step: string, transactionalIds: string[]) {
-    const answer = await this.ask(DescribeTransactionsRequest, DescribeTransactionsResponse, {
-      transactionalIds,
-    });
+    const describe = () =>
+      this.ask(DescribeTransactionsRequest, DescribeTransactionsResponse, { transactionalIds });
+    let answer = await describe();
+    // How long a transaction takes to end is each broker's own.
+    while (answer.transactionStates.some(each => each.transactionState.startsWith('Prepare')))
+      answer = await describe();
     // Apache Kafka lists partitions in the order of their hashes, which is another one each time.
     for (const { topics } of answer.transactionStates)
       for (const { partitions } of topics) partitions.sort((a, b) => a - b);
