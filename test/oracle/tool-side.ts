@@ -48,8 +48,8 @@ export class ToolSide {
     );
   }
 
-  /** One node with two log directories, {@link ToolSide.logDirs}. */
-  static startOne(name: TargetName): Promise<ToolSide> {
+  /** One node with two log directories, {@link ToolSide.logDirs}. `more` are further properties of it. */
+  static startOne(name: TargetName, more: Readonly<Record<string, string>> = {}): Promise<ToolSide> {
     return ToolSide.startWith(
       name,
       (launch, folder) => {
@@ -60,6 +60,7 @@ export class ToolSide {
           'metadata.log.dir': join(folder, 'metadata'),
           'default.replication.factor': '1',
           'min.insync.replicas': '1',
+          ...more,
         };
         return { nodes: [{ id: 1, roles: ['broker', 'controller'], launch }], properties };
       },
