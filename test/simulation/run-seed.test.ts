@@ -19,6 +19,8 @@ function aloneFor(seed: number): WorldOptions {
       ['min.insync.replicas', '1'],
       ['default.replication.factor', '1'],
       ['offsets.topic.replication.factor', '1'],
+      ['transaction.state.log.replication.factor', '1'],
+      ['transaction.state.log.min.isr', '1'],
     ]),
   };
 }

@@ -2,6 +2,7 @@ import type { Uuid } from '../../src/base/uuid.ts';
 import { loadKafkaConfig } from '../../src/config/config-loader.ts';
 import type { KafkaConfig } from '../../src/config/kafka-config.ts';
 import type { LogEnvironment } from '../../src/log/log-environment.ts';
+import { FeatureName } from '../../src/metadata/features.ts';
 import { KafkaRaftServer } from '../../src/server/kafka-raft-server.ts';
 import { formatStorage, type InitialVoters } from '../../src/tools/storage-formatter.ts';
 import type { NodeServer } from './node-server.ts';
@@ -103,6 +104,7 @@ export class ClusterNode implements SimNode {
     try {
       formatStorage(runtime, this.config, {
         clusterId: this.identity.clusterId,
+        features: new Map([[FeatureName.TRANSACTION_VERSION, this.world.transactionVersion]]),
         initialVoters: this.initialVoters(),
         ignoreFormatted: true,
       });

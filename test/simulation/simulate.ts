@@ -46,6 +46,11 @@ const WANTED = [
   'a replica was taken away',
   'a broker outlived a full disk',
   'a log was compacted',
+  'a transaction was committed',
+  'a transaction was ended by timeout',
+  'a producer was fenced',
+  'a coordinator moved with a prepared transaction',
+  'a marker was sent again',
 ];
 /** A campaign of so many seeds, without a defect, fails if it has not reached all of {@link WANTED}. */
 const SEEDS_TO_REACH_ALL = 300;

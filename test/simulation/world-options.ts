@@ -91,6 +91,8 @@ export interface WorldOptions {
    * consumers read files, also those of a leader that has not restarted.
    */
   readonly tailCacheBytes: number | undefined;
+  /** The level of the feature `transaction.version`. */
+  readonly transactionVersion: 0 | 1 | 2;
   /** Keys of server.properties that all nodes share. */
   readonly properties: ReadonlyMap<string, string>;
 }
@@ -107,7 +109,7 @@ export function drawOptions(random: SimRandom): WorldOptions {
   const uncleanElection = random.chance(0.08);
   const beyond = random.chance(0.1);
   const lossAllowed = uncleanElection || beyond;
-  const drawn: Omit<WorldOptions, 'favourites'> = {
+  const drawn: Omit<WorldOptions, 'favourites' | 'transactionVersion'> = {
     nodes,
     quorum: random.chance(0.5) ? 'static' : 'dynamic',
     replicationFactor,
@@ -135,13 +137,21 @@ export function drawOptions(random: SimRandom): WorldOptions {
   const favourites = drawFavourites(random, drawn);
   const properties = new Map(drawn.properties);
   properties.set('log.cleaner.backoff.ms', String(Math.round(random.scaled(20, 2_000))));
-  return { ...drawn, properties, favourites, faults: new Set([...drawn.faults, ...favourites]) };
+  for (const [key, value] of drawTransactionProperties(random, drawn)) properties.set(key, value);
+  const transactionVersion = random.pick([0, 1, 2, 2, 2] as const);
+  const faults = new Set([...drawn.faults, ...favourites]);
+  return { ...drawn, properties, favourites, transactionVersion, faults };
 }
 
 /** Kinds that seldom find their moment, where the cluster is large enough for them. */
 function drawFavourites(
   random: SimRandom,
-  { nodes, replicationFactor, minInsyncReplicas, lossAllowed }: Omit<WorldOptions, 'favourites'>,
+  {
+    nodes,
+    replicationFactor,
+    minInsyncReplicas,
+    lossAllowed,
+  }: Omit<WorldOptions, 'favourites' | 'transactionVersion'>,
 ): FaultKind[] {
   const kinds: FaultKind[] = [];
   if (nodes.filter(node => node.isController).length >= 3)
@@ -233,6 +243,25 @@ function drawProperties(random: SimRandom, sizes: Sizes): ReadonlyMap<string, st
   return properties;
 }
 
+/** A coordinator that is small, and looks often for what has taken too long. */
+function drawTransactionProperties(
+  random: SimRandom,
+  { replicationFactor, minInsyncReplicas }: Pick<WorldOptions, 'replicationFactor' | 'minInsyncReplicas'>,
+): [key: string, value: string][] {
+  const ms = (low: number, high: number): number => Math.round(random.scaled(low, high));
+  const drawn: [string, number][] = [
+    ['transaction.state.log.num.partitions', random.between(1, 3)],
+    ['transaction.state.log.replication.factor', replicationFactor],
+    ['transaction.state.log.min.isr', minInsyncReplicas],
+    ['transaction.abort.timed.out.transaction.cleanup.interval.ms', ms(50, 2_000)],
+    ['transaction.remove.expired.transaction.cleanup.interval.ms', ms(200, 5_000)],
+    // By default ids outlive any run.
+    ['transactional.id.expiration.ms', random.pick([2_000, 604_800_000, 604_800_000])],
+    ['add.partitions.to.txn.retry.backoff.max.ms', random.pick([0, 100])],
+  ];
+  return drawn.map(([key, value]) => [key, String(value)]);
+}
+
 /** One line that says what a seed drew. */
 export function describeOptions(options: WorldOptions): string {
   const nodes = options.nodes
@@ -241,6 +270,7 @@ export function describeOptions(options: WorldOptions): string {
   return (
     `nodes ${nodes}, ${options.quorum} quorum, RF ${options.replicationFactor}, min ISR ` +
     `${options.minInsyncReplicas}, ${options.durability}${options.uncleanElection ? ', unclean elections' : ''}` +
-    `${options.lossAllowed ? ', loss allowed' : ''}, faults ${[...options.faults].join(' ')}`
+    `${options.lossAllowed ? ', loss allowed' : ''}, ` +
+    `transaction.version ${options.transactionVersion}, faults ${[...options.faults].join(' ')}`
   );
 }

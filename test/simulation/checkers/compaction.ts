@@ -1,13 +1,20 @@
 import { add64, type Offset } from '../../../src/base/int64.ts';
+import { InternalTopic } from '../../../src/metadata/topic-name.ts';
 import { type Checker, Findings } from './checker.ts';
 import type { ReplicaAtRest } from './final-state.ts';
 import type { History, KeyedRecord, PartitionKey } from './history.ts';
 
 /** The topic whose logs are compacted. What holds for others does not for its replicas: each is compacted by itself. */
 export const COMPACTED_TOPIC = 'compacted';
+const COMPACTED: readonly string[] = [
+  COMPACTED_TOPIC,
+  InternalTopic.CONSUMER_OFFSETS,
+  InternalTopic.TRANSACTION_STATE,
+];
 
-export function isCompacted(replica: { readonly name: string }): boolean {
-  return replica.name.startsWith(`${COMPACTED_TOPIC}-`);
+/** Whether a log is compacted: one of {@link COMPACTED_TOPIC}, or of a coordinator. */
+export function isCompacted({ name }: { readonly name: string }): boolean {
+  return COMPACTED.some(topic => name.startsWith(`${topic}-`));
 }
 
 /** What was written under one key of a partition. */
@@ -52,7 +59,8 @@ export const checkCompaction: Checker = (
   const writes = writesByKey(history);
   const mayLose = lossAllowed || uncleanElections;
   const lastByPartition = new Map<PartitionKey, LastRecords>();
-  for (const replica of end.replicas.filter(isCompacted)) {
+  for (const replica of end.replicas) {
+    if (!replica.name.startsWith(`${COMPACTED_TOPIC}-`)) continue;
     const where = `${replica.name} on node ${replica.node}`;
     const found = lastOfKeys(replica, where, end.atMs, findings);
     const known = writes.get(replica.partition) ?? new Map<string, KeyWrites>();

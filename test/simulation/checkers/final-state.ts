@@ -1,6 +1,11 @@
 import type { Int64, Offset } from '../../../src/base/int64.ts';
 import type { PartitionKey } from './history.ts';
 
+export interface TransactionMarkerAtRest {
+  readonly isCommit: boolean;
+  readonly coordinatorEpoch: number;
+}
+
 /** One batch of a replica's log, as its bytes say. */
 export interface BatchAtRest {
   readonly baseOffset: Offset;
@@ -10,6 +15,9 @@ export interface BatchAtRest {
   readonly producerEpoch: number;
   readonly baseSequence: number;
   readonly isControl: boolean;
+  readonly isTransactional: boolean;
+  /** What a transaction marker says. */
+  readonly marker?: TransactionMarkerAtRest;
   readonly crcIsValid: boolean;
   /** Of the records, in order; for metadata and control batches empty. */
   readonly values: readonly string[];

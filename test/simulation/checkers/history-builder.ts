@@ -130,6 +130,7 @@ export function batchAtRest(
     producerEpoch: -1,
     baseSequence: -1,
     isControl: false,
+    isTransactional: false,
     crcIsValid: true,
     values,
     offsets: values.map((_, index) => baseOffset + index),

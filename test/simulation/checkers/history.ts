@@ -156,6 +156,77 @@ export interface KeyedSentEvent {
   readonly offset: Offset;
 }
 
+/** `unknown`: nobody has said whether it was committed. */
+export type TransactionOutcome = 'committed' | 'aborted' | 'unknown';
+
+/** A producer begins a transaction: `txn` is its number in the run. */
+export interface TransactionBeginEvent {
+  readonly kind: 'txnBegin';
+  readonly txn: number;
+  readonly transactionalId: string;
+  readonly producerId: Int64;
+  readonly producerEpoch: number;
+  /** The protocol that the producer speaks. */
+  readonly transactionVersion: 1 | 2;
+}
+
+/** A batch is sent in it. `values` are unique in the whole run. */
+export interface TransactionSendEvent {
+  readonly kind: 'txnSend';
+  readonly txn: number;
+  readonly op: number;
+  readonly partition: PartitionKey;
+  readonly values: readonly string[];
+}
+
+/** The batch is acknowledged. */
+export interface TransactionSentEvent {
+  readonly kind: 'txnSent';
+  readonly op: number;
+  /** Of the first value; -1 for a duplicate of which the broker does not know the offset. */
+  readonly offset: Offset;
+}
+
+/** An offset of the group is sent in it; no other client commits for that group. */
+export interface TransactionOffsetEvent {
+  readonly kind: 'txnOffset';
+  readonly txn: number;
+  readonly group: string;
+  /** Unique in the run. */
+  readonly offset: number;
+}
+
+/** The transaction is over for its producer, who was told so, or goes on without it. */
+export interface TransactionEndEvent {
+  readonly kind: 'txnEnd';
+  readonly txn: number;
+  readonly outcome: TransactionOutcome;
+}
+
+/** The committed offset of the group was asked for, and is none that a transaction could still take back. */
+export interface TransactionOffsetReadEvent {
+  readonly kind: 'txnOffsetRead';
+  readonly group: string;
+  /** -1 if there is none. */
+  readonly offset: Offset;
+  /** All is at rest, and what was prepared is complete. */
+  readonly isLast: boolean;
+}
+
+/** A fetch answer to a consumer that reads what is committed (read_committed), from where the one before it ended. */
+export interface TransactionPollEvent {
+  readonly kind: 'txnPoll';
+  readonly partition: PartitionKey;
+  readonly leaderEpoch: number;
+  readonly records: readonly { readonly offset: Offset; readonly value: string }[];
+  /** After the last batch of the answer. */
+  readonly position: Offset;
+  readonly lastStableOffset: Offset;
+  readonly highWatermark: Offset;
+  /** The last answer of the run: it has reached the end. */
+  readonly isLast: boolean;
+}
+
 /** Somebody asks that the records before `offset` be deleted: from now on they may be gone. */
 export interface DeleteRecordsEvent {
   readonly kind: 'deleteRecords';
@@ -191,6 +262,13 @@ export type Observation =
   | AdminDoneEvent
   | KeyedSendEvent
   | KeyedSentEvent
+  | TransactionBeginEvent
+  | TransactionSendEvent
+  | TransactionSentEvent
+  | TransactionOffsetEvent
+  | TransactionEndEvent
+  | TransactionOffsetReadEvent
+  | TransactionPollEvent
   | DeleteRecordsEvent
   | RecordsDeletedEvent
   | ProtocolErrorEvent

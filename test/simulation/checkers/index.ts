@@ -6,12 +6,14 @@ import type { History } from './history.ts';
 import { checkMetadataLinearizable } from './metadata-linearizability.ts';
 import { checkMetadataLogs } from './metadata-logs.ts';
 import { checkReplicaLogs } from './replica-logs.ts';
+import { checkTransactions } from './transactions.ts';
 
 export const checkers: readonly Checker[] = [
   checkClientAnomalies,
   checkWatermarks,
   checkReplicaLogs,
   checkCompaction,
+  checkTransactions,
   checkMetadataLogs,
   checkMetadataLinearizable,
 ];

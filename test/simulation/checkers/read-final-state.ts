@@ -11,6 +11,7 @@ import type {
   MetadataAtRest,
   PartitionAtRest,
   ReplicaAtRest,
+  TransactionMarkerAtRest,
 } from './final-state.ts';
 import { partitionKey } from './history.ts';
 import { digestOfImage } from './probe.ts';
@@ -131,6 +132,7 @@ function describeBatch(batch: RecordBatch, withValues: boolean): BatchAtRest {
       offsets.push(offset);
     }
   }
+  const marker = withValues && crcIsValid && batch.isControlBatch ? markerIn(batch) : undefined;
   return {
     baseOffset: batch.baseOffset,
     lastOffset: batch.lastOffset,
@@ -139,12 +141,24 @@ function describeBatch(batch: RecordBatch, withValues: boolean): BatchAtRest {
     producerEpoch: batch.producerEpoch,
     baseSequence: batch.baseSequence,
     isControl: batch.isControlBatch,
+    isTransactional: batch.isTransactional,
+    ...(marker === undefined ? {} : { marker }),
     crcIsValid,
     values,
     ...(keys.length > 0 ? { keys } : {}),
     offsets,
     digest: digest(batch.bytes),
   };
+}
+
+/** `key: version int16 | type int16 (0 abort, 1 commit)`, `value: version int16 | coordinatorEpoch int32`. */
+function markerIn(batch: RecordBatch): TransactionMarkerAtRest | undefined {
+  for (const { key, value } of batch.records()) {
+    const type = key?.readInt16BE(2);
+    if (value === null || (type !== 0 && type !== 1)) continue;
+    return { isCommit: type === 1, coordinatorEpoch: value.readInt32BE(2) };
+  }
+  return undefined;
 }
 
 function digest(bytes: Buffer): string {

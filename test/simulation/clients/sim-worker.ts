@@ -27,15 +27,25 @@ export abstract class SimWorker<Settings extends WorkerSettings> implements SimC
     this.running = this.run();
   }
 
-  /** Resolves when the work at hand is done. */
+  /** Resolves when the work at hand is done, and what comes last. */
   async stop(): Promise<void> {
     this.stopping = true;
     await this.running;
+    await this.finish();
     this.cluster.close();
+  }
+
+  protected get isStopping(): boolean {
+    return this.stopping;
   }
 
   /** What comes before all else. */
   protected prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** What comes after all else, when everything is whole. */
+  protected finish(): Promise<void> {
     return Promise.resolve();
   }
 

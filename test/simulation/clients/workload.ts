@@ -4,6 +4,7 @@ import { History, type PartitionKey } from '../checkers/history.ts';
 import { checkAll } from '../checkers/index.ts';
 import { Probe } from '../checkers/probe.ts';
 import { readFinalState } from '../checkers/read-final-state.ts';
+import { transactionStates } from '../checkers/transactions.ts';
 import { checkLookups, checkRecovery, type Rest, takeRest } from '../checkers/recovery.ts';
 import type {
   History as SimHistory,
@@ -19,7 +20,10 @@ import { drawKeyedWriter, SimKeyedWriter } from './sim-keyed-writer.ts';
 import { drawLogAdmin, SimLogAdmin } from './sim-log-admin.ts';
 import { SimOperator } from './sim-operator.ts';
 import { SimProducer } from './sim-producer.ts';
+import { SimTransactionalProducer } from './sim-transactional-producer.ts';
+import { SimTransactionalReader } from './sim-transactional-reader.ts';
 import { drawSwarm, finalConsumer, type Swarm } from './swarm.ts';
+import { drawTransactions, type TransactionPlan } from './transaction-plan.ts';
 
 /** Makes a client by its name, of the data topics if no others are named. */
 type ClientMaker = (name: string, topics?: readonly string[]) => ClusterClient;
@@ -52,7 +56,9 @@ export function createWorkload(world: WorldView): Workload {
   const check = (_history: SimHistory, at: WorldView): Violation[] => {
     probe.look();
     const { lossAllowed, uncleanElection, faults } = at.options;
-    const violations: Violation[] = checkAll(history, readFinalState(at), {
+    const end = readFinalState(at);
+    for (const state of transactionStates(end)) at.sometimes(state);
+    const violations: Violation[] = checkAll(history, end, {
       lossAllowed,
       uncleanElections: uncleanElection,
       atRest: true,
@@ -82,9 +88,10 @@ function lookForCompaction(world: WorldView): void {
 
 function makeClients(world: WorldView, swarm: Swarm, history: History, makeClient: ClientMaker): SimClient[] {
   const keyed = drawKeyedWriter(world.randomFor('compacted'), world.options);
+  const transactions = drawTransactions(world.randomFor('transactions'), world.options);
   const admins: AdminSettings = {
     dataTopics: swarm.dataTopics,
-    otherTopics: keyed === undefined ? [] : [keyed.plan],
+    otherTopics: [keyed?.plan, transactions?.topic].filter(plan => plan !== undefined),
     shortLived: swarm.shortLived,
     replicationFactor: world.options.replicationFactor,
     thinkMs: swarm.adminThinkMs,
@@ -119,7 +126,31 @@ function makeClients(world: WorldView, swarm: Swarm, history: History, makeClien
   );
   // Where nothing may be lost, nothing may need a decision either.
   const operators = world.options.lossAllowed ? [new SimOperator(makeClient('operator'), world)] : [];
-  return [...last.writers, ...consumers, last, ...operators];
+  const transactional =
+    transactions === undefined ? [] : transactionalClients(world, transactions, history, makeClient);
+  return [...last.writers, ...transactional, ...consumers, last, ...operators];
+}
+
+/** Who writes in transactions, and who reads what they commit. */
+function transactionalClients(
+  world: WorldView,
+  { topic: { topic }, producers }: TransactionPlan,
+  history: History,
+  makeClient: ClientMaker,
+): SimClient[] {
+  const writers = producers.map((settings, index) => {
+    const cluster = makeClient(`transactional-${index + 1}`, [topic]);
+    return new Awaited(
+      new SimTransactionalProducer(cluster, settings, history, state => world.sometimes(state)),
+    );
+  });
+  const reader = new SimTransactionalReader(
+    makeClient('transactional-reader', [topic]),
+    { topic, thinkMs: 20, mayLose: producers.some(({ mayLose }) => mayLose) },
+    history,
+    Promise.all(writers.map(({ whenStopped }) => whenStopped)),
+  );
+  return [...writers, reader];
 }
 
 /** The offsets after the last record of each partition that was acknowledged with acks=all. */
