@@ -521,14 +521,16 @@ export class LogSegment {
   }
 
   /**
-   * fsyncs the .log up to what was written when this was called. The offset and time index are written and
-   * not synced: what a power failure leaves of them is checked when they are read, and they can be rebuilt.
-   * The transaction index cannot, without a replay, and is synced.
+   * fsyncs the .log up to what was written when this was called. The offset index is written and not synced: what a
+   * power failure leaves of it is checked when it is read, and one that is too short only makes look-ups slower. The
+   * time index is synced: where clocks were set back, only a reading of the whole segment would show that entries are
+   * missing, and with them the highest timestamp. The transaction index cannot be rebuilt without a replay.
    */
   async flush(): Promise<void> {
     const target = this.writtenBytes;
     this.persistIndexes();
     if (this.needsSync) await this.syncLog(target);
+    await this.timeIndex.index.sync();
     await this.transactionIndex.index.sync();
   }
 
@@ -539,6 +541,7 @@ export class LogSegment {
       this.log.open().syncSync();
       this.syncedBytes = this.writtenBytes;
     }
+    this.timeIndex.index.syncSync();
     this.transactionIndex.index.syncSync();
   }
 

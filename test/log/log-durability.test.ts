@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { batchesOf } from '../../src/record/record-batch.ts';
 import { Errors, type KafkaError } from '../../src/protocol/errors.ts';
-import { ManualRuntime } from '../support/manual-runtime.ts';
+import { ManualRuntime, NOW_MS } from '../support/manual-runtime.ts';
 import {
   batchOf,
   bytesOf,
@@ -74,6 +74,31 @@ describe('durability', () => {
     expect(Number((await openLog({}, runtime)).log.logEndOffset)).toBeGreaterThanOrEqual(
       Number(log.recoveryPoint),
     );
+  });
+
+  it('has the time index on the disk with a flush: where clocks were set back, nothing shows that it is cut short', async () => {
+    const { log, runtime } = await openLog({ segmentBytes: 1_000, indexIntervalBytes: 100 });
+    const times = Array.from({ length: 40 }, (_, i) => NOW_MS - Math.floor(i / 10) * 1_000 + (i % 10));
+    for (const timestamp of times) {
+      log.appendAsLeader(batchOf({ timestamp }), 0);
+      runtime.turn();
+    }
+    const flushed = log.flush();
+    await runtime.settle();
+    await flushed;
+    const timeIndexes = () =>
+      runtime.disk
+        .paths()
+        .filter(path => path.endsWith('.timeindex'))
+        .map(path => [path, runtime.disk.contentOf(path).toString('hex')]);
+    const before = timeIndexes();
+    runtime.die();
+    runtime.disk.crash('lose');
+    // One that is not there at all is made anew from the log: that of the last segment had no name yet.
+    const after = timeIndexes();
+    expect(after.length).toBe(3);
+    expect(after).toEqual(before.slice(0, 3));
+    expect(after.every(([, content]) => content !== '')).toBe(true);
   });
 
   for (const [name, fault, durability] of [
