@@ -46,6 +46,8 @@ export function testWorld(
       ['min.insync.replicas', `${minInsyncReplicas}`],
       ['default.replication.factor', `${replicationFactor}`],
       ['offsets.topic.replication.factor', `${replicationFactor}`],
+      ['transaction.state.log.replication.factor', `${replicationFactor}`],
+      ['transaction.state.log.min.isr', `${minInsyncReplicas}`],
       ['broker.heartbeat.interval.ms', '200'],
       ['unclean.leader.election.enable', 'false'],
       ['log.durability', durability],
