@@ -529,9 +529,12 @@ export class LogSegment {
   async flush(): Promise<void> {
     const target = this.writtenBytes;
     this.persistIndexes();
-    if (this.needsSync) await this.syncLog(target);
-    await this.timeIndex.index.sync();
-    await this.transactionIndex.index.sync();
+    // All are opened now: the segment may be removed while the first of them is synced.
+    await Promise.all([
+      this.needsSync ? this.syncLog(target) : undefined,
+      this.timeIndex.index.sync(),
+      this.transactionIndex.index.sync(),
+    ]);
   }
 
   /** As {@link flush}, on the event loop. */

@@ -76,6 +76,24 @@ describe('durability', () => {
     );
   });
 
+  it('does not mind that the log is removed while a flush syncs it', async () => {
+    const { log, runtime, manager } = await openLog({ fileDeleteDelayMs: 0 });
+    for (const timestamp of [NOW_MS, NOW_MS + 1]) log.appendAsLeader(batchOf({ timestamp }), 0);
+    runtime.turn();
+    const flushed = log.flush().then(
+      () => 'done',
+      (error: KafkaError) => error.message,
+    );
+    await Promise.resolve();
+    await Promise.resolve();
+    await Promise.resolve();
+    manager.asyncDelete(TP);
+    const [removed] = runtime.disk.paths().filter(path => path.includes('-delete/'));
+    runtime.disk.removeTreeSync(removed!.slice(0, removed!.lastIndexOf('/')));
+    await runtime.settle();
+    expect(await flushed).toBe('done');
+  });
+
   it('has the time index on the disk with a flush: where clocks were set back, nothing shows that it is cut short', async () => {
     const { log, runtime } = await openLog({ segmentBytes: 1_000, indexIntervalBytes: 100 });
     const times = Array.from({ length: 40 }, (_, i) => NOW_MS - Math.floor(i / 10) * 1_000 + (i % 10));
