@@ -168,6 +168,12 @@ describe('replicas of a living cluster', () => {
     expect(found([replicas(replica(1)), replicas(cut)], true)).toEqual([]);
   });
 
+  it('S6: a high watermark past the log end, but for a replica that starts inside of a batch on its way', () => {
+    expect(found([replicas(replica(1, { highWatermark: 7, logEndOffset: 5 }))])).toEqual(['S6']);
+    const starting = replica(1, { logStartOffset: 7, highWatermark: 7, logEndOffset: 5 });
+    expect(found([replicas(starting)])).toEqual([]);
+  });
+
   it('S6: the high watermark is past the end, and the start goes back', () => {
     expect(found([replicas(replica(1, { highWatermark: 11 }))])).toEqual(['S6']);
     expect(found([replicas(replica(1, { logStartOffset: 3 })), replicas(replica(1))])).toEqual(['S6']);
