@@ -2,6 +2,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
+import java.util.concurrent.CyclicBarrier;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
@@ -16,9 +17,10 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 public final class Main {
   public static void main(String[] args) throws Exception {
     int producers = Integer.parseInt(args[3]);
-    long startedAt = System.nanoTime();
-    long measureAt = startedAt + Long.parseLong(args[6]) * 1_000_000_000L;
-    long endAt = measureAt + Long.parseLong(args[7]) * 1_000_000_000L;
+    // The time counts from when all of them have their producer id.
+    long[] startedAt = new long[1];
+    CyclicBarrier ready = new CyclicBarrier(producers, () -> startedAt[0] = System.nanoTime());
+    long warmUp = Long.parseLong(args[6]) * 1_000_000_000L;
     int each = (Integer.parseInt(args[8]) + producers - 1) / producers;
     long[][] commits = new long[producers][];
     long[] lastAt = new long[producers];
@@ -28,7 +30,7 @@ public final class Main {
       int number = index;
       Thread thread = new Thread(() -> {
         try {
-          commits[number] = run(args, number, measureAt, endAt, each);
+          commits[number] = run(args, number, ready, startedAt, each);
           lastAt[number] = System.nanoTime();
         } catch (Throwable failure) {
           synchronized (failures) {
@@ -42,12 +44,13 @@ public final class Main {
     for (Thread thread : threads) thread.join();
     if (!failures.isEmpty()) throw new Exception(failures.get(0));
     long[] all = Arrays.stream(commits).flatMapToLong(Arrays::stream).sorted().toArray();
-    double seconds = (Arrays.stream(lastAt).max().getAsLong() - measureAt) / 1e9;
+    double seconds = (Arrays.stream(lastAt).max().getAsLong() - startedAt[0] - warmUp) / 1e9;
     System.out.println(all.length + "\t" + seconds + "\t" + at(all, 0.5) + "\t" + at(all, 0.99));
   }
 
-  /** Returns how long each commit, or abort, took that began after `measureAt`, in ns. */
-  private static long[] run(String[] args, int number, long measureAt, long endAt, int transactions) {
+  /** Returns how long each commit, or abort, took that began after the warm-up, in ns. */
+  private static long[] run(String[] args, int number, CyclicBarrier ready, long[] startedAt, int transactions)
+      throws Exception {
     int partitions = Integer.parseInt(args[2]);
     int records = Integer.parseInt(args[4]);
     int abortEvery = Integer.parseInt(args[5]);
@@ -61,6 +64,9 @@ public final class Main {
     int measured = 0;
     try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(config)) {
       producer.initTransactions();
+      ready.await();
+      long measureAt = startedAt[0] + Long.parseLong(args[6]) * 1_000_000_000L;
+      long endAt = measureAt + Long.parseLong(args[7]) * 1_000_000_000L;
       for (int count = 0; count < transactions && System.nanoTime() < endAt; count++) {
         producer.beginTransaction();
         for (int i = 0; i < records; i++) {
