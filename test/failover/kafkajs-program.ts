@@ -12,6 +12,7 @@ export interface ProgramArguments {
 /** How often a request is sent, and how often offsets are committed. */
 const SEND_EVERY_MS = 50;
 const COMMIT_EVERY_MS = 250;
+const METADATA_MAX_AGE_MS = 2_000;
 /**
  * The least that brokers allow by default. kafkajs gives up a consumer that has lost a broker and makes another without
  * leaving the group: that one gets no partition until the session of the first is over (by default 30 s, and from the
@@ -47,11 +48,11 @@ export class KafkajsProgram {
       requestTimeout: 5_000,
       retry: { retries: 200, initialRetryTime: 50, maxRetryTime: 300 },
     });
-    this.producer = kafka.producer({ maxInFlightRequests: 1, metadataMaxAge: 2_000 });
+    this.producer = kafka.producer({ maxInFlightRequests: 1, metadataMaxAge: METADATA_MAX_AGE_MS });
     this.consumer = kafka.consumer({
       groupId: settings.group,
       maxWaitTimeInMs: 100,
-      metadataMaxAge: 2_000,
+      metadataMaxAge: METADATA_MAX_AGE_MS,
       sessionTimeout: SESSION_MS,
       rebalanceTimeout: SESSION_MS,
       heartbeatInterval: 1_000,
@@ -154,6 +155,9 @@ export class KafkajsProgram {
       await this.commit();
     }
     await this.commit();
+    // A consumer that is told to stop while kafkajs makes new fetchers, because a broker has come back, spins for ever:
+    // by then it has seen them all.
+    await sleep(2 * METADATA_MAX_AGE_MS);
     await this.consumer.disconnect();
   }
 
