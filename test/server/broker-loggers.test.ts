@@ -13,9 +13,8 @@ import {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponse,
 } from '../../src/protocol/messages/44-incremental-alter-configs.ts';
-import type { Infer, Input, Message } from '../../src/protocol/schema.ts';
 import { TestCluster, type TestNode, until } from '../support/test-cluster.ts';
-import { RawClient } from './raw-client.ts';
+import { askOnce } from './raw-client.ts';
 
 /* The levels of the loggers of running nodes, over the wire. */
 
@@ -32,26 +31,12 @@ afterEach(async () => {
   await cluster?.close();
 });
 
-async function ask<Q extends Message, A extends Message>(
-  port: number,
-  messages: readonly [Q, A],
-  version: number,
-  body: Input<Q>,
-): Promise<Infer<A>> {
-  const client = await RawClient.connect(port);
-  try {
-    return (await client.ask(messages, version, body))!;
-  } finally {
-    client.close();
-  }
-}
-
 type Change = readonly [name: string, operation: number, value: string | null];
 type Resource = readonly [type: number, name: string, changes: readonly Change[]];
 
 /** The error codes, in the order of the answer, which must be that of the request. */
 async function alter(port: number, version: number, ...resources: Resource[]): Promise<number[]> {
-  const { responses } = await ask(
+  const { responses } = await askOnce(
     port,
     [IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse],
     version,
@@ -70,7 +55,7 @@ async function alter(port: number, version: number, ...resources: Resource[]): P
 }
 
 async function describeLoggers(port: number, resourceName: string, version = 4) {
-  const { results } = await ask(port, [DescribeConfigsRequest, DescribeConfigsResponse], version, {
+  const { results } = await askOnce(port, [DescribeConfigsRequest, DescribeConfigsResponse], version, {
     resources: [{ resourceType: BROKER_LOGGER, resourceName, configurationKeys: null }],
   });
   return results[0]!;
@@ -123,7 +108,7 @@ describe.each([
   test('have levels of their own, whoever leads, and what else is in the request is done too', async () => {
     cluster = await TestCluster.start({ roles });
     const [one, two] = [cluster.nodes[0]!, cluster.nodes[1]!];
-    await ask(one.port, [CreateTopicsRequest, CreateTopicsResponse], 7, {
+    await askOnce(one.port, [CreateTopicsRequest, CreateTopicsResponse], 7, {
       topics: [{ name: 'orders', numPartitions: 1, replicationFactor: 1 }],
       timeoutMs: 10_000,
     });
@@ -218,7 +203,7 @@ test('the old AlterConfigs knows no loggers', async () => {
   cluster = await TestCluster.start({ roles: ['broker,controller'] });
   const { port } = cluster.nodes[0]!;
   for (const version of [0, 1, 2]) {
-    const { responses } = await ask(port, [AlterConfigsRequest, AlterConfigsResponse], version, {
+    const { responses } = await askOnce(port, [AlterConfigsRequest, AlterConfigsResponse], version, {
       resources: [
         { resourceType: BROKER_LOGGER, resourceName: '1', configs: [{ name: 'root', value: 'WARN' }] },
       ],

@@ -29,9 +29,8 @@ import {
   DescribeClusterRequest,
   DescribeClusterResponse,
 } from '../../src/protocol/messages/60-describe-cluster.ts';
-import type { Infer, Input, Message } from '../../src/protocol/schema.ts';
 import { TestCluster, type TestNode, until } from '../support/test-cluster.ts';
-import { RawClient } from './raw-client.ts';
+import { askOnce } from './raw-client.ts';
 import { sampleRecords } from './sample-request.ts';
 
 const COMBINED = ['broker,controller', 'broker,controller', 'broker,controller'] as const;
@@ -45,22 +44,8 @@ afterEach(async () => {
   await cluster?.close();
 });
 
-async function ask<Q extends Message, A extends Message>(
-  port: number,
-  messages: readonly [Q, A],
-  version: number,
-  body: Input<Q>,
-): Promise<Infer<A>> {
-  const client = await RawClient.connect(port);
-  try {
-    return (await client.ask(messages, version, body))!;
-  } finally {
-    client.close();
-  }
-}
-
 const createTopic = (node: TestNode, name: string, replicationFactor: number, timeoutMs = 10_000) =>
-  ask(node.port, [CreateTopicsRequest, CreateTopicsResponse] as const, 7, {
+  askOnce(node.port, [CreateTopicsRequest, CreateTopicsResponse] as const, 7, {
     topics: [{ name, numPartitions: 3, replicationFactor }],
     timeoutMs,
   });
@@ -94,10 +79,12 @@ describe('three nodes that are broker and controller', () => {
         const { brokers } = node.server.metadata()!.cluster;
         return brokers.size === 3 && [...brokers.values()].every(({ fenced }) => !fenced);
       });
-      const answer = await ask(node.port, [MetadataRequest, MetadataResponse] as const, 12, { topics: [] });
+      const answer = await askOnce(node.port, [MetadataRequest, MetadataResponse] as const, 12, {
+        topics: [],
+      });
       expect(answer.clusterId).toBe(cluster.clusterId);
       expect(answer.brokers.map(each => each.port)).toEqual(cluster.nodes.map(each => each.port));
-      const controllers = await ask(
+      const controllers = await askOnce(
         node.server.port('CONTROLLER')!,
         [DescribeClusterRequest, DescribeClusterResponse] as const,
         1,
@@ -130,13 +117,13 @@ describe('three nodes that are broker and controller', () => {
   test('raise kraft.version when they are asked to, and say so', { timeout: 60_000 }, async () => {
     cluster = await TestCluster.start({ roles: COMBINED });
     const upgrade = async (node: TestNode, validateOnly: boolean) =>
-      ask(node.port, [UpdateFeaturesRequest, UpdateFeaturesResponse] as const, 2, {
+      askOnce(node.port, [UpdateFeaturesRequest, UpdateFeaturesResponse] as const, 2, {
         timeoutMs: 10_000,
         featureUpdates: [{ feature: 'kraft.version', maxVersionLevel: 1, upgradeType: 1 }],
         validateOnly,
       });
     const levelAt = async (port: number): Promise<number | undefined> => {
-      const { finalizedFeatures } = await ask(
+      const { finalizedFeatures } = await askOnce(
         port,
         [ApiVersionsRequest, ApiVersionsResponse] as const,
         4,
@@ -172,7 +159,7 @@ describe('three nodes that are broker and controller', () => {
     cluster = await TestCluster.start({ roles: COMBINED });
     const ids = new Set();
     for (const node of [...cluster.nodes, ...cluster.nodes]) {
-      const answer = await ask(node.port, [InitProducerIdRequest, InitProducerIdResponse] as const, 4, {
+      const answer = await askOnce(node.port, [InitProducerIdRequest, InitProducerIdResponse] as const, 4, {
         transactionalId: null,
         producerId: -1,
         producerEpoch: -1,
@@ -186,7 +173,7 @@ describe('three nodes that are broker and controller', () => {
   test('coordinate each group at one broker, which all name, and others refuse it', async () => {
     cluster = await TestCluster.start({ roles: COMBINED });
     const find = (node: TestNode) =>
-      ask(node.port, [FindCoordinatorRequest, FindCoordinatorResponse] as const, 3, {
+      askOnce(node.port, [FindCoordinatorRequest, FindCoordinatorResponse] as const, 3, {
         key: 'group',
         keyType: 0,
       });
@@ -198,9 +185,14 @@ describe('three nodes that are broker and controller', () => {
     const coordinator = answers[0]!.nodeId;
     expect(answers[0]).toMatchObject({ errorCode: 0, port: cluster.node(coordinator).port });
     for (const node of cluster.nodes) {
-      const { groups } = await ask(node.port, [DescribeGroupsRequest, DescribeGroupsResponse] as const, 5, {
-        groups: ['group'],
-      });
+      const { groups } = await askOnce(
+        node.port,
+        [DescribeGroupsRequest, DescribeGroupsResponse] as const,
+        5,
+        {
+          groups: ['group'],
+        },
+      );
       const codes =
         node.id === coordinator
           ? [Errors.NONE, Errors.COORDINATOR_LOAD_IN_PROGRESS]
@@ -216,7 +208,7 @@ describe('three nodes that are broker and controller', () => {
       resourceName,
       configurationKeys: null,
     }));
-    const { results } = await ask(
+    const { results } = await askOnce(
       cluster.node(2).port,
       [DescribeConfigsRequest, DescribeConfigsResponse] as const,
       4,
@@ -296,7 +288,7 @@ describe('three nodes that are broker and controller', () => {
     const topic = cluster.node(1).server.metadata()!.topics.topic('orders')!;
     const { leader } = topic.partitions[0]!;
     const other = cluster.nodes.find(node => node.id !== leader)!;
-    const { responses } = await ask(other.port, [ProduceRequest, ProduceResponse] as const, 12, {
+    const { responses } = await askOnce(other.port, [ProduceRequest, ProduceResponse] as const, 12, {
       acks: -1,
       timeoutMs: 1000,
       topicData: [{ name: 'orders', partitionData: [{ index: 0, records: sampleRecords() }] }],
@@ -329,7 +321,7 @@ describe('a controller and two brokers', () => {
   test('each kind of listener serves its own APIs', async () => {
     cluster = await TestCluster.start({ roles: SEPARATE });
     const keysAt = async (port: number): Promise<number[]> => {
-      const answer = await ask(port, [ApiVersionsRequest, ApiVersionsResponse] as const, 3, {
+      const answer = await askOnce(port, [ApiVersionsRequest, ApiVersionsResponse] as const, 3, {
         clientSoftwareName: 'test',
         clientSoftwareVersion: '1',
       });

@@ -79,3 +79,18 @@ export class RawClient {
     waiter?.();
   }
 }
+
+/** One request on a connection of its own. */
+export async function askOnce<Q extends Message, A extends Message>(
+  port: number,
+  messages: readonly [Q, A],
+  version: number,
+  body: Input<Q>,
+): Promise<Infer<A>> {
+  const client = await RawClient.connect(port);
+  try {
+    return (await client.ask(messages, version, body))!;
+  } finally {
+    client.close();
+  }
+}
