@@ -59,6 +59,8 @@ interface Round {
 
 export interface BenchContext extends Round {
   readonly broker: BrokerProcess;
+  /** Memory that the broker uses once all garbage is collected; for a case that says `looksAtLiveMemory`. */
+  liveBytes(): Promise<number>;
 }
 
 export interface ClusterBenchContext extends Round {
@@ -76,6 +78,8 @@ interface CaseInfo {
 export interface BenchCase extends CaseInfo {
   /** Of the broker, alike for both kinds. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** Has a probe loaded into the broker, which costs some of its time to start. */
+  readonly looksAtLiveMemory?: boolean;
   run(context: BenchContext): Promise<Figures>;
 }
 

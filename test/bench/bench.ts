@@ -4,6 +4,7 @@ import { apacheKafka } from '../support/apache-kafka.ts';
 import { type BrokerLaunch, BrokerProcess } from '../support/broker-process.ts';
 import { temporaryFolder } from '../support/broker-target.ts';
 import { ClusterProcess, combinedNodes } from '../support/cluster-process.ts';
+import { javaLiveBytes, LiveMemory } from '../support/live-memory.ts';
 import { odradek } from '../support/odradek-process.ts';
 import {
   type AnyBenchCase,
@@ -40,10 +41,13 @@ async function runRound(launch: BrokerLaunch, bench: AnyBenchCase, scale: Scale)
   if ('runOnCluster' in bench) return runClusterRound(launch, bench, scale);
   const folder = temporaryFolder(`bench-${bench.name}`);
   const properties = bench.properties ?? {};
-  const broker = await BrokerProcess.create(launch, { workDirectory: folder.path, properties });
+  const memory = launch.name === 'odradek' ? new LiveMemory(folder.path) : undefined;
+  const probed = bench.looksAtLiveMemory ? (memory?.watched(launch) ?? launch) : launch;
+  const broker = await BrokerProcess.create(probed, { workDirectory: folder.path, properties });
+  const liveBytes = (): Promise<number> => memory?.bytesOf(broker.pid) ?? javaLiveBytes(broker.pid);
   try {
     const startMs = await broker.start();
-    return await bench.run({ broker, scale, workDirectory: folder.path, startMs });
+    return await bench.run({ broker, liveBytes, scale, workDirectory: folder.path, startMs });
   } finally {
     await broker.dispose();
     folder.remove();

@@ -9,8 +9,8 @@ import { type ClusterNode, ClusterProcess, combinedNodes } from '../support/clus
 import { createTopic, electPreferredLeaders, leadersOf } from '../support/cluster-process-admin.ts';
 import { deleteRecords } from '../support/delete-records.ts';
 import { readTopic } from '../support/kcat-records.ts';
+import { LiveMemory } from '../support/live-memory.ts';
 import { odradek } from '../support/odradek-process.ts';
-import { LiveMemory } from './live-memory.ts';
 import { numberIn, PartitionHistory, type SoakRecord, type TopicPolicy } from './partition-history.ts';
 import { replicaProblems } from './replica-problems.ts';
 import { type ResourceSample, trendsOf } from './resource-slope.ts';

@@ -1,14 +1,13 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import type { BrokerLaunch } from '../support/broker-process.ts';
-import { projectRoot } from '../support/project.ts';
+import type { BrokerLaunch } from './broker-process.ts';
+import { runCommand } from './run-command.ts';
 
 const PATIENCE_MS = 10_000;
 const LOOK_EVERY_MS = 10;
 
-/** Asks brokers how much of their memory is in use once all garbage is collected. */
+/** Asks brokers of this project how much of their memory is in use once all garbage is collected. */
 export class LiveMemory {
   private readonly file: string;
 
@@ -16,10 +15,10 @@ export class LiveMemory {
     this.file = join(workDirectory, 'live-bytes');
   }
 
-  /** `launch` with the probe in the broker. */
+  /** `launch` with the probe in the broker. The caller is compiled: a broker of Node 20 loads no TypeScript. */
   watched(launch: BrokerLaunch): BrokerLaunch {
-    const probe = pathToFileURL(join(projectRoot, '.soak/test/soak/memory-probe.js')).href;
-    const env = { ...process.env, NODE_OPTIONS: `--import=${probe}`, SOAK_LIVE_BYTES: this.file };
+    const probe = new URL('./memory-probe.js', import.meta.url).href;
+    const env = { ...process.env, NODE_OPTIONS: `--import=${probe}`, LIVE_BYTES_FILE: this.file };
     return {
       ...launch,
       format: (...args) => launch.format(...args),
@@ -37,4 +36,12 @@ export class LiveMemory {
     }
     throw new Error(`process ${pid} did not tell its memory`);
   }
+}
+
+/** The same of a Java process, by its own account of what is left after a full collection. */
+export async function javaLiveBytes(pid: number): Promise<number> {
+  const { stdout } = await runCommand('jcmd', [`${pid}`, 'GC.class_histogram'], { timeoutMs: 60_000 });
+  const total = /^Total\s+\d+\s+(\d+)\s*$/m.exec(stdout)?.[1];
+  if (total === undefined) throw new Error(`jcmd did not tell the memory of process ${pid}`);
+  return Number(total);
 }
