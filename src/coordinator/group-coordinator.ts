@@ -11,6 +11,7 @@ import type { ListGroupsResponse } from '../protocol/messages/16-list-groups.ts'
 import type { TxnOffsetCommitRequest } from '../protocol/messages/28-txn-offset-commit.ts';
 import type { OffsetDeleteRequest } from '../protocol/messages/47-offset-delete.ts';
 import type { Input } from '../protocol/schema.ts';
+import { transactionOperationOf } from '../protocol/transaction-operation.ts';
 import type { TransactionMarker } from '../record/transaction-marker.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type {
@@ -35,7 +36,7 @@ import { coordinatorErrorOf } from './runtime/coordinator-errors.ts';
 import { coordinatorPartitionOf } from './runtime/coordinator-partition.ts';
 import { CoordinatorRuntime } from './runtime/coordinator-runtime.ts';
 import type { CoordinatorResult } from './runtime/coordinator-shard.ts';
-import type { ClientTransaction, PartitionReader, PartitionWriter } from './runtime/partition-writer.ts';
+import type { PartitionReader, PartitionWriter } from './runtime/partition-writer.ts';
 
 export interface GroupCoordinatorOptions {
   readonly config: GroupCoordinatorConfig;
@@ -254,7 +255,7 @@ export class GroupCoordinator {
     if (groupId === '') throw new KafkaError(Errors.INVALID_GROUP_ID);
     // Such a producer has no transaction, whoever is asked.
     if (producerId < 0 || producerEpoch < 0) throw new KafkaError(Errors.INVALID_PRODUCER_ID_MAPPING);
-    const operation = transactionOperationOf(apiVersion);
+    const operation = transactionOperationOf('TxnOffsetCommit', apiVersion);
     const transaction = { transactionalId, producerId, producerEpoch, operation };
     return this.shards.writeTransactional(partition, transaction, shard =>
       shard.commitTransactionalOffsets(request),
@@ -307,14 +308,4 @@ export class GroupCoordinator {
     if (this.stopped) throw new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE);
     return this.partitionFor(groupId);
   }
-}
-
-/** TxnOffsetCommit from here on has nobody add its partition to the transaction (KIP-890). */
-const ADDS_PARTITION_MIN_VERSION = 5;
-/** From here on a client takes TRANSACTION_ABORTABLE. */
-const GENERIC_ERROR_MIN_VERSION = 4;
-
-function transactionOperationOf(apiVersion: number): ClientTransaction['operation'] {
-  if (apiVersion >= ADDS_PARTITION_MIN_VERSION) return 'addPartition';
-  return apiVersion >= GENERIC_ERROR_MIN_VERSION ? 'genericErrorSupported' : 'defaultError';
 }

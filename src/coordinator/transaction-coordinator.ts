@@ -18,6 +18,7 @@ import {
   type AddPartitions,
   type DescribedTransaction,
   type EndTransaction,
+  withoutProducer,
   type ListedTransaction,
   NEEDS_PRODUCER_ID,
   type NeedsProducerId,
@@ -25,11 +26,7 @@ import {
   type TransactionalProducer,
 } from './transaction/transaction-manager.ts';
 import type { TransactionMarkerWriter } from './transaction/transaction-marker-writer.ts';
-import {
-  NO_PRODUCER_EPOCH,
-  NO_PRODUCER_ID,
-  NO_TRANSACTION_TIMEOUT_MS,
-} from './transaction/transaction-metadata.ts';
+import { NO_TRANSACTION_TIMEOUT_MS } from './transaction/transaction-metadata.ts';
 import { type TransactionRecord, transactionRecordSerde } from './transaction/transaction-records.ts';
 
 export type ListTransactionsAnswer = Input<typeof ListTransactionsResponse>;
@@ -138,17 +135,17 @@ export class TransactionCoordinator {
       if (transactionalId === null) {
         return { errorCode: Errors.NONE, producerId: await this.producerIds.next(), producerEpoch: 0 };
       }
-      if (transactionalId === '') return failed(Errors.INVALID_REQUEST);
+      if (transactionalId === '') return withoutProducer(Errors.INVALID_REQUEST);
       if (enable2Pc && !this.config.twoPhaseCommitEnabled)
-        return failed(Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
-      if (request.keepPreparedTxn) return failed(Errors.UNSUPPORTED_VERSION);
+        return withoutProducer(Errors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+      if (request.keepPreparedTxn) return withoutProducer(Errors.UNSUPPORTED_VERSION);
       const transactionTimeoutMs = enable2Pc ? NO_TRANSACTION_TIMEOUT_MS : request.transactionTimeoutMs;
       if (!enable2Pc && (transactionTimeoutMs <= 0 || transactionTimeoutMs > this.config.maxTimeoutMs))
-        return failed(Errors.INVALID_TRANSACTION_TIMEOUT);
+        return withoutProducer(Errors.INVALID_TRANSACTION_TIMEOUT);
       const init = { transactionalId, transactionTimeoutMs, producerId, producerEpoch };
       return await this.withProducerId(transactionalId, (shard, id) => shard.initProducerId(init, id));
     } catch (error) {
-      return failed(errorCodeOf(error));
+      return withoutProducer(errorCodeOf(error));
     }
   }
 
@@ -191,7 +188,7 @@ export class TransactionCoordinator {
       const { transactionalId } = request;
       return await this.withProducerId(transactionalId, (shard, id) => shard.endTransaction(request, id));
     } catch (error) {
-      return failed(errorCodeOf(error));
+      return withoutProducer(errorCodeOf(error));
     }
   }
 
@@ -276,8 +273,4 @@ export class TransactionCoordinator {
     if (this.stopped) throw new KafkaError(Errors.COORDINATOR_NOT_AVAILABLE);
     return this.partitionFor(transactionalId);
   }
-}
-
-function failed(errorCode: number): ProducerAnswer {
-  return { errorCode, producerId: NO_PRODUCER_ID, producerEpoch: NO_PRODUCER_EPOCH };
 }

@@ -1,7 +1,6 @@
 import type { Offset } from '../base/int64.ts';
 import type { LogSegment } from './log-segment.ts';
 
-const EMPTY = Buffer.alloc(0);
 /** A buffer that keeps this many times its size alive is copied into one of its own. */
 const COPY_IF_PINNED_TIMES = 8;
 
@@ -13,22 +12,27 @@ export interface TailEntry {
   readonly segment: LogSegment;
   readonly position: number;
   records: Buffer;
-  /** The cache that holds it, until it is dropped. */
-  owner: TailCacheOfLog | undefined;
+  readonly owner: TailCacheOfLog;
+  /** The entries appended before it and after it, to whatever log. */
+  older: TailEntry | undefined;
+  newer: TailEntry | undefined;
 }
 
 /**
  * The bytes appended last, over all logs of a broker: consumers that keep up are served without reading a
  * file. Only what is small is copied: an entry is a view of the buffer that came from the network. The budget counts
  * the memory that entries keep alive, not their own size, since six partitions may share one received frame.
+ *
+ * Entries are in one list by age, and leave it from anywhere: a busy log may drop many that are younger than the only
+ * one of an idle log. What is dropped is kept by nobody here, and its segment neither.
  */
 export class TailCache {
   private readonly maxBytes: number;
   private readonly maxBytesPerLog: number;
   private readonly pinned = new Map<ArrayBufferLike, number>();
   private pinnedBytes = 0;
-  private queue: TailEntry[] = [];
-  private head = 0;
+  private oldest: TailEntry | undefined;
+  private newest: TailEntry | undefined;
 
   constructor(maxBytes: number, maxBytesPerLog: number) {
     this.maxBytes = maxBytes;
@@ -58,9 +62,12 @@ export class TailCache {
     const uses = this.pinned.get(memory) ?? 0;
     if (uses === 0) this.pinnedBytes += memory.byteLength;
     this.pinned.set(memory, uses + 1);
-    this.queue.push(entry);
-    while (this.pinnedBytes > this.maxBytes && this.head < this.queue.length)
-      this.queue[this.head]!.owner?.dropOldest();
+    const { newest } = this;
+    entry.older = newest;
+    if (newest === undefined) this.oldest = entry;
+    else newest.newer = entry;
+    this.newest = entry;
+    while (this.pinnedBytes > this.maxBytes && this.oldest !== undefined) this.oldest.owner.dropOldest();
   }
 
   /** For {@link TailCacheOfLog}: the entry is dropped. */
@@ -73,14 +80,13 @@ export class TailCache {
     } else {
       this.pinned.set(memory, uses - 1);
     }
-    entry.records = EMPTY;
-    entry.owner = undefined;
-    const { queue } = this;
-    while (this.head < queue.length && queue[this.head]!.owner === undefined) this.head++;
-    if (this.head > 1024 && this.head * 2 > queue.length) {
-      this.queue = queue.slice(this.head);
-      this.head = 0;
-    }
+    const { older, newer } = entry;
+    if (older === undefined) this.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.newest = older;
+    else newer.older = older;
+    entry.older = undefined;
+    entry.newer = undefined;
   }
 }
 
@@ -96,7 +102,8 @@ function isOfPool(records: Buffer): boolean {
 export class TailCacheOfLog {
   private readonly cache: TailCache;
   private readonly maxBytes: number;
-  private entries: TailEntry[] = [];
+  /** `undefined` below `head`. */
+  private entries: (TailEntry | undefined)[] = [];
   private head = 0;
   private bytes = 0;
 
@@ -106,7 +113,16 @@ export class TailCacheOfLog {
   }
 
   add(baseOffset: Offset, nextOffset: Offset, segment: LogSegment, position: number, records: Buffer): void {
-    const entry: TailEntry = { baseOffset, nextOffset, segment, position, records, owner: this };
+    const entry: TailEntry = {
+      baseOffset,
+      nextOffset,
+      segment,
+      position,
+      records,
+      owner: this,
+      older: undefined,
+      newer: undefined,
+    };
     this.entries.push(entry);
     this.bytes += records.length;
     this.cache.hold(entry);
@@ -136,6 +152,7 @@ export class TailCacheOfLog {
 
   dropOldest(): void {
     const entry = this.entries[this.head]!;
+    this.entries[this.head] = undefined;
     this.head++;
     this.bytes -= entry.records.length;
     this.cache.release(entry);

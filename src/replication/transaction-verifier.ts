@@ -1,16 +1,6 @@
 import type { ProducerId } from '../base/int64.ts';
 import type { TopicPartition } from '../log/topic-partition.ts';
-
-/**
- * What the client of a transactional append can take (Kafka's TransactionSupportedOperation):
- *
- * | operation               | Produce  | the coordinator is asked                         | if that is refused    |
- * |-------------------------|----------|--------------------------------------------------|-----------------------|
- * | `defaultError`          | v3-v10   | whether the partition belongs to the transaction | INVALID_TXN_STATE     |
- * | `genericErrorSupported` | v11      | the same                                         | TRANSACTION_ABORTABLE |
- * | `addPartition`          | from v12 | to add the partition: no client has done it      | TRANSACTION_ABORTABLE |
- */
-export type TransactionOperation = 'defaultError' | 'genericErrorSupported' | 'addPartition';
+import type { TransactionOperation } from '../protocol/transaction-operation.ts';
 
 /** Partitions that begin to take part in a transaction. */
 export interface TransactionVerification {

@@ -1,9 +1,10 @@
 import type { ProducerId } from '../base/int64.ts';
 import type { VerificationGuard } from '../log/verification-guard.ts';
 import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
+import type { TransactionOperation } from '../protocol/transaction-operation.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Partition } from './partition.ts';
-import type { TransactionOperation, TransactionVerifier } from './transaction-verifier.ts';
+import type { TransactionVerifier } from './transaction-verifier.ts';
 
 /** What a Produce request says of its transactional records. */
 export interface TransactionalRequest {

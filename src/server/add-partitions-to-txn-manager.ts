@@ -6,11 +6,8 @@ import {
   AddPartitionsToTxnRequest,
   AddPartitionsToTxnResponse,
 } from '../protocol/messages/24-add-partitions-to-txn.ts';
-import type {
-  TransactionOperation,
-  TransactionVerification,
-  TransactionVerifier,
-} from '../replication/transaction-verifier.ts';
+import type { TransactionOperation } from '../protocol/transaction-operation.ts';
+import type { TransactionVerification, TransactionVerifier } from '../replication/transaction-verifier.ts';
 import { partitionsByTopic } from './partitions-by-topic.ts';
 
 const ADD_PARTITIONS_TO_TXN = { request: AddPartitionsToTxnRequest, response: AddPartitionsToTxnResponse };

@@ -1,11 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Errors } from '../../src/protocol/errors.ts';
+import type { TransactionOperation } from '../../src/protocol/transaction-operation.ts';
 import type { PartitionAppendResult } from '../../src/replication/delayed-produce.ts';
 import type { TransactionalEntry } from '../../src/replication/replica-manager.ts';
-import type {
-  TransactionOperation,
-  TransactionVerification,
-} from '../../src/replication/transaction-verifier.ts';
+import type { TransactionVerification } from '../../src/replication/transaction-verifier.ts';
 import { markerOf } from '../log/log-fixture.ts';
 import { batch, TestCluster, TOPIC } from './replication-fixture.ts';
 

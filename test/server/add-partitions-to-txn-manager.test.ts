@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { silentLogger } from '../../src/base/logger.ts';
 import type { HostAndPort, NetworkClient } from '../../src/client/network-client.ts';
 import { Errors, KafkaError } from '../../src/protocol/errors.ts';
-import type { TransactionOperation } from '../../src/replication/transaction-verifier.ts';
+import type { TransactionOperation } from '../../src/protocol/transaction-operation.ts';
 import { AddPartitionsToTxnManager } from '../../src/server/add-partitions-to-txn-manager.ts';
 
 interface Asked {

@@ -7,11 +7,11 @@ import type { SerializedRecord } from './coordinator-shard.ts';
 import type { Completion } from './deferred-events.ts';
 import type { CoordinatorAppendOptions } from './partition-writer.ts';
 
-/** The producer in whose open transaction records are written. */
-export interface TransactionalProducer {
+/** The open transaction that records are written in: whose it is, and that the log may take them. */
+export interface VerifiedTransaction {
   readonly producerId: ProducerId;
   readonly producerEpoch: number;
-  /** That the transaction has been verified to be open. */
+  /** What the verification gave; `undefined` where nobody had to be asked. */
   readonly verificationGuard?: VerificationGuard | undefined;
 }
 
@@ -34,7 +34,7 @@ export interface CoordinatorBatchOptions {
   /** Of all its records. */
   readonly timestamp: Timestamp;
   /** Left out for records outside of any transaction. */
-  readonly transaction?: TransactionalProducer | undefined;
+  readonly transaction?: VerifiedTransaction | undefined;
 }
 
 /** The coordinator's own sequences are not checked: every one of its transactional batches begins with this one. */
@@ -43,7 +43,7 @@ const BASE_SEQUENCE = 0;
 /** The records of one or more operations of a shard that go to the log as one record batch. */
 export class CoordinatorBatch implements AppendableBatch {
   readonly baseOffset: Offset;
-  readonly transaction: TransactionalProducer | undefined;
+  readonly transaction: VerifiedTransaction | undefined;
   readonly appendOptions: CoordinatorAppendOptions;
   readonly waiting: Completion[] = [];
   private readonly maxBytes: number;
@@ -82,7 +82,7 @@ export class CoordinatorBatch implements AppendableBatch {
   }
 }
 
-function producerOf({ producerId, producerEpoch }: TransactionalProducer) {
+function producerOf({ producerId, producerEpoch }: VerifiedTransaction) {
   return { producerId, producerEpoch };
 }
 

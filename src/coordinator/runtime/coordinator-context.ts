@@ -6,7 +6,7 @@ import type { CompressionType } from '../../compression/compression-type.ts';
 import { Errors } from '../../protocol/errors.ts';
 import type { Runtime, Timer } from '../../runtime/runtime.ts';
 import type { TransactionMarker } from '../../record/transaction-marker.ts';
-import type { TransactionalProducer } from './coordinator-batch.ts';
+import type { VerifiedTransaction } from './coordinator-batch.ts';
 import { coordinatorErrorCode, coordinatorErrorOf } from './coordinator-errors.ts';
 import { CoordinatorLog, type LogOwner } from './coordinator-log.ts';
 import type {
@@ -136,7 +136,7 @@ export class CoordinatorContext<S extends CoordinatorShard<R>, R> implements Par
   write<T>(
     operation: (shard: S) => CoordinatorResult<T, R>,
     complete: (code: number | undefined, response?: T) => void,
-    transaction?: TransactionalProducer,
+    transaction?: VerifiedTransaction,
   ): void {
     // Whatever comes of this operation, it may take nothing back that others have done.
     const code = transaction && this.log.flush();

@@ -10,7 +10,7 @@ import {
   type AppendableBatch,
   CoordinatorBatch,
   fitsInBatch,
-  type TransactionalProducer,
+  type VerifiedTransaction,
 } from './coordinator-batch.ts';
 import { coordinatorErrorOf } from './coordinator-errors.ts';
 import type { CoordinatorResult, CoordinatorShard, SerializedRecord } from './coordinator-shard.ts';
@@ -43,10 +43,8 @@ export interface PendingRecords<R> {
   readonly result: CoordinatorResult<unknown, R>;
   /** Those of `result`. */
   readonly serialized: readonly SerializedRecord[];
-  /**
-   * Given: they are a batch of their own, in the open transaction of this producer. No batch is being filled then.
-   */
-  readonly transaction: TransactionalProducer | undefined;
+  /** Given: they are a batch of their own, in this open transaction. No batch is being filled then. */
+  readonly transaction: VerifiedTransaction | undefined;
   readonly done: Completion;
 }
 
@@ -158,7 +156,7 @@ export class CoordinatorLog<R> {
     }
   }
 
-  private openBatch(maxBytes: number, transaction: TransactionalProducer | undefined): CoordinatorBatch {
+  private openBatch(maxBytes: number, transaction: VerifiedTransaction | undefined): CoordinatorBatch {
     const { runtime, written: baseOffset } = this;
     const { appendLingerMs, compression } = this.options;
     const timestamp = runtime.clock.wallMs();
@@ -250,4 +248,4 @@ export class CoordinatorLog<R> {
   }
 }
 
-const NO_TRANSACTION: TransactionalProducer = { producerId: -1, producerEpoch: -1 };
+const NO_TRANSACTION: VerifiedTransaction = { producerId: -1, producerEpoch: -1 };

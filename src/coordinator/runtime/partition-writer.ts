@@ -1,5 +1,6 @@
 import type { LeaderEpoch, Offset, ProducerId } from '../../base/int64.ts';
 import type { VerificationGuard } from '../../log/verification-guard.ts';
+import type { TransactionOperation } from '../../protocol/transaction-operation.ts';
 
 /** A partition of a coordinator's topic. */
 export interface CoordinatorPartition {
@@ -26,8 +27,7 @@ export interface ClientTransaction {
   readonly transactionalId: string;
   readonly producerId: ProducerId;
   readonly producerEpoch: number;
-  /** What the client can take (Kafka's TransactionSupportedOperation); `addPartition`: it has not added the partition. */
-  readonly operation: 'defaultError' | 'genericErrorSupported' | 'addPartition';
+  readonly operation: TransactionOperation;
 }
 
 /** What the log must know of a batch besides its bytes. */

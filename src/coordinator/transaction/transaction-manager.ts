@@ -109,7 +109,7 @@ export class TransactionManager {
       const fence = this.fence(transactionalId, metadata, newProducerId);
       if (fence === undefined) return unchanged(NEEDS_PRODUCER_ID);
       // The client asks again, and is given an epoch when the transaction of the one before it has ended.
-      return { ...fence, response: failure(Errors.CONCURRENT_TRANSACTIONS) };
+      return { ...fence, response: withoutProducer(Errors.CONCURRENT_TRANSACTIONS) };
     }
     const { producerEpoch } = metadata;
     const isExhausted =
@@ -187,7 +187,7 @@ export class TransactionManager {
     if (state === TransactionState.ONGOING) {
       const end = { isCommit, transactionVersion: 0, nextProducerId: NO_PRODUCER_ID };
       const next = prepared(metadata, end, this.now());
-      return { ...this.decided(request.transactionalId, next), response: failure(Errors.NONE) };
+      return { ...this.decided(request.transactionalId, next), response: withoutProducer(Errors.NONE) };
     }
     const isDone = state === (isCommit ? TransactionState.COMPLETE_COMMIT : TransactionState.COMPLETE_ABORT);
     return refused(isDone ? Errors.NONE : Errors.INVALID_TXN_STATE);
@@ -361,7 +361,8 @@ function producerOf({ producerId, producerEpoch }: TransactionMetadata): Produce
   return { errorCode: Errors.NONE, producerId, producerEpoch };
 }
 
-function failure(errorCode: number): ProducerAnswer {
+/** With an error, or where the client does not ask. */
+export function withoutProducer(errorCode: number): ProducerAnswer {
   return { errorCode, producerId: NO_PRODUCER_ID, producerEpoch: NO_PRODUCER_EPOCH };
 }
 
@@ -370,5 +371,5 @@ function unchanged<T>(response: T): Result<T> {
 }
 
 function refused(errorCode: number): Result<ProducerAnswer> {
-  return unchanged(failure(errorCode));
+  return unchanged(withoutProducer(errorCode));
 }

@@ -2,6 +2,7 @@ import { checkProducedRecords } from '../../log/log-validator.ts';
 import { Errors, KafkaError } from '../../protocol/errors.ts';
 import { ProduceRequest, ProduceResponse } from '../../protocol/messages/00-produce.ts';
 import type { Input } from '../../protocol/schema.ts';
+import { transactionOperationOf } from '../../protocol/transaction-operation.ts';
 import type { RecordBatch } from '../../record/record-batch.ts';
 import {
   type AppendCallback,
@@ -9,7 +10,6 @@ import {
   type PartitionAppendResult,
 } from '../../replication/delayed-produce.ts';
 import type { TransactionalEntry } from '../../replication/replica-manager.ts';
-import type { TransactionOperation } from '../../replication/transaction-verifier.ts';
 import type { TransactionalBatch } from '../../replication/transactional-appends.ts';
 import type { BrokerServices } from '../broker-services.ts';
 import { defineHandler } from '../handler.ts';
@@ -53,7 +53,7 @@ export const produceHandler = defineHandler({
         replicaManager.appendRecords(entries, acks, timeoutMs, { origin: 'client' }, onComplete);
       } else {
         checkProducer(entries);
-        const operation = operationOf(context.apiVersion);
+        const operation = transactionOperationOf('Produce', context.apiVersion);
         const transaction = { transactionalId, operation };
         replicaManager.appendTransactional(entries, acks, timeoutMs, transaction, onComplete);
       }
@@ -126,15 +126,6 @@ function checkProducer(entries: readonly TransactionalEntry[]): void {
       'the transactional records of a request have to be of one producer, in one epoch',
     );
   }
-}
-
-/** The first versions whose clients know TRANSACTION_ABORTABLE, and leave AddPartitionsToTxn to the broker. */
-const ABORTABLE_VERSION = 11;
-const ADD_PARTITION_VERSION = 12;
-
-function operationOf(version: number): TransactionOperation {
-  if (version >= ADD_PARTITION_VERSION) return 'addPartition';
-  return version >= ABORTABLE_VERSION ? 'genericErrorSupported' : 'defaultError';
 }
 
 function firstError(results: readonly PartitionAppendResult[]): KafkaError {
