@@ -51,6 +51,8 @@ const WANTED = [
   'a producer was fenced',
   'a coordinator moved with a prepared transaction',
   'a marker was sent again',
+  'a late EndTxnRequest met a later transaction',
+  'a late ProduceRequest met a later transaction',
 ];
 /** A campaign of so many seeds, without a defect, fails if it has not reached all of {@link WANTED}. */
 const SEEDS_TO_REACH_ALL = 300;

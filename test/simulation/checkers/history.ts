@@ -168,6 +168,8 @@ export interface TransactionBeginEvent {
   readonly producerEpoch: number;
   /** The protocol that the producer speaks. */
   readonly transactionVersion: 1 | 2;
+  /** A late request of an earlier transaction may touch it, in the old protocol: anything may become of it. */
+  readonly isExposed: boolean;
 }
 
 /** A batch is sent in it. `values` are unique in the whole run. */

@@ -52,11 +52,12 @@ class Run {
       id?: string;
       producerId?: number;
       producerEpoch?: number;
+      isExposed?: boolean;
     } = {},
   ): this {
     const { history } = this.builder;
     const txn = ++this.txns;
-    const { offset, version = 1, id = 'id', producerId = 7, producerEpoch = 0 } = more;
+    const { offset, version = 1, id = 'id', producerId = 7, producerEpoch = 0, isExposed = false } = more;
     history.record('p', {
       kind: 'txnBegin',
       txn,
@@ -64,6 +65,7 @@ class Run {
       producerId,
       producerEpoch,
       transactionVersion: version,
+      isExposed,
     });
     for (const value of values) {
       const to = value.endsWith(':1') ? SECOND : partition;
@@ -199,6 +201,40 @@ describe('transactions at rest', () => {
       .transaction('aborted', [], { id: 'one' })
       .transaction('aborted', [], { id: 'two', producerEpoch: 1 });
     expect(shared.found([])).toEqual(['T10']);
+  });
+
+  it('T8: a transaction of version 2 is ended by one marker, of a later epoch, and nothing else is', () => {
+    const version = 2;
+    const two = () =>
+      new Run().transaction('aborted', ['a', 'b'], { version }).transaction('aborted', ['c'], {
+        version,
+        producerEpoch: 1,
+      });
+    const end = (offset: number, producerEpoch: number) => marker(offset, 'abort', { producerEpoch });
+    const whole = [data(0, 'a'), data(1, 'b'), end(2, 1), data(3, 'c', 1), end(4, 2)];
+    expect(two().found([log(1, ...whole)])).toEqual([]);
+    expect(two().found([log(1, data(0, 'a'), data(1, 'c', 1), end(2, 2))])).toEqual(['T8', 'T8']);
+    expect(two().found([log(1, data(0, 'a'), end(1, 0))])).toEqual(['T8']);
+    expect(two().found([log(1, data(0, 'a'), end(1, 1), data(2, 'b', 1), end(3, 2))])).toEqual(['T8']);
+    const old = new Run().transaction('aborted', ['a']).transaction('aborted', ['c']);
+    expect(old.found([log(1, data(0, 'a'), data(1, 'c'), end(2, 0))])).toEqual([]);
+  });
+
+  it('T4 and T7 say nothing of a transaction that a late request of the old protocol may have touched', () => {
+    const run = (isExposed: boolean) => new Run().transaction('aborted', ['a'], { offset: 10, isExposed });
+    const committed = log(1, data(0, 'a'), marker(1, 'commit'));
+    expect(run(false).offsetRead(10, true).found([committed])).toEqual(['T4', 'T7']);
+    expect(run(true).offsetRead(10, true).found([committed])).toEqual([]);
+  });
+
+  it('T3 holds for the offsets of groups too', () => {
+    const groups = (...batches: BatchAtRest[]) => ({
+      ...replicaAtRest(1, batches),
+      name: '__consumer_offsets-0',
+      partition: 'groups:0',
+    });
+    expect(new Run().found([groups(marker(0, 'abort', { producerEpoch: 1 }), data(1, 'x'))])).toEqual(['T3']);
+    expect(new Run().found([groups(data(0, 'x'), marker(1, 'abort', { producerEpoch: 1 }))])).toEqual([]);
   });
 
   it('T5: who reads what is committed reads all of it, once, and nothing else', () => {

@@ -3,7 +3,13 @@ import { InternalTopic } from '../../../src/metadata/topic-name.ts';
 import { TransactionState } from '../../../src/coordinator/transaction/transaction-state.ts';
 import { type Checker, Findings } from './checker.ts';
 import type { BatchAtRest, FinalState, ReplicaAtRest } from './final-state.ts';
-import type { History, PartitionKey, RecordedOf, TransactionOutcome } from './history.ts';
+import type {
+  History,
+  PartitionKey,
+  RecordedOf,
+  TransactionBeginEvent,
+  TransactionOutcome,
+} from './history.ts';
 
 /** The topic to which only transactions write. */
 export const TRANSACTIONAL_TOPIC = 'transactional';
@@ -13,6 +19,10 @@ type Fate = 'committed' | 'aborted' | 'open';
 /** A transaction as its producer knows it. */
 interface KnownTransaction {
   readonly txn: number;
+  readonly version: 1 | 2;
+  readonly producerEpoch: number;
+  /** Anything may become of it: see {@link TransactionBeginEvent}. */
+  readonly isExposed: boolean;
   readonly atMs: number;
   readonly process: string;
   readonly sends: { readonly partition: PartitionKey; readonly values: readonly string[] }[];
@@ -20,10 +30,19 @@ interface KnownTransaction {
   outcome: TransactionOutcome;
 }
 
+/** What one marker has ended. */
+interface EndedSpan {
+  readonly offset: Offset;
+  /** Of the marker. */
+  readonly producerEpoch: number;
+  readonly values: readonly string[];
+}
+
 /** Of one log: what became of each value, in the order of offsets. */
 interface LogContent {
   readonly where: string;
   readonly fates: ReadonlyMap<string, { readonly offset: Offset; readonly fate: Fate }>;
+  readonly spans: readonly EndedSpan[];
 }
 
 /**
@@ -35,18 +54,21 @@ interface LogContent {
  * | T5 | the last stable offset never falls in an epoch of the leader nor passes the high watermark; who reads what is committed reads all of that once, and nothing else |
  * | T6 | no transaction is open at rest |
  * | T7 | the offset of a group is that of its last transaction that was committed |
- * | T8 | each transaction of version 2 has an epoch of its own |
+ * | T8 | each transaction of version 2 has an epoch of its own; in each log one marker, of a later epoch, ends it and nothing else |
  * | T10 | a producer id belongs to one transactional id |
  *
- * What is visible is what the next marker of its producer says. Where acknowledged records may be lost, T4 to T7 and T10
- * may not hold.
+ * What is visible is what the next marker of its producer says. Where acknowledged records may be lost, T4 to T8 and T10
+ * may not hold; T4 and T7 do not for transactions of version 1 that a late request of an earlier one may have touched.
  */
 export const checkTransactions: Checker = (history, end, { lossAllowed, uncleanElections, atRest }) => {
   const findings = new Findings();
   const mayLose = lossAllowed || uncleanElections;
   const contents = new Map<PartitionKey, LogContent[]>();
   for (const replica of end.replicas) {
-    if (!replica.name.startsWith(`${TRANSACTIONAL_TOPIC}-`)) continue;
+    const isOfGroups = replica.name.startsWith(`${InternalTopic.CONSUMER_OFFSETS}-`);
+    if (!isOfGroups && !replica.name.startsWith(`${TRANSACTIONAL_TOPIC}-`)) continue;
+    checkEpochs(replica, end.atMs, findings);
+    if (isOfGroups) continue;
     const content = contentOf(replica, end.atMs, findings);
     const partition = end.partitions.find(each => each.partition === replica.partition);
     const isWhole = atRest && end.up.includes(replica.node) && partition?.replicas.includes(replica.node);
@@ -62,16 +84,15 @@ export const checkTransactions: Checker = (history, end, { lossAllowed, uncleanE
   if (mayLose) return findings.violations;
   const transactions = knownTransactions(history);
   for (const transaction of transactions.values()) checkAtomicity(transaction, contents, findings);
+  checkSeparation(transactions, contents, findings);
   checkOffsets(history, transactions, contents, findings);
   checkPolls(history, contents, findings);
   return findings.violations;
 };
 
-/** T1 and T3, and what became of each value. */
-function contentOf(replica: ReplicaAtRest, atMs: number, findings: Findings): LogContent {
+/** T3. */
+function checkEpochs(replica: ReplicaAtRest, atMs: number, findings: Findings): void {
   const where = `${replica.name} on node ${replica.node}`;
-  const fates = new Map<string, { offset: Offset; fate: Fate }>();
-  const open = new Map<string, BatchAtRest[]>();
   const epochs = new Map<string, { producer: number; coordinator: number }>();
   for (const batch of replica.batches) {
     if (batch.producerId < 0) continue;
@@ -91,10 +112,24 @@ function contentOf(replica: ReplicaAtRest, atMs: number, findings: Findings): Lo
       producer: producerEpoch,
       coordinator: marker?.coordinatorEpoch ?? before.coordinator,
     });
+  }
+}
+
+/** T1, and what became of each value. */
+function contentOf(replica: ReplicaAtRest, atMs: number, findings: Findings): LogContent {
+  const where = `${replica.name} on node ${replica.node}`;
+  const fates = new Map<string, { offset: Offset; fate: Fate }>();
+  const spans: EndedSpan[] = [];
+  const open = new Map<string, BatchAtRest[]>();
+  for (const batch of replica.batches) {
+    if (batch.producerId < 0) continue;
+    const producer = String(batch.producerId);
+    const { marker, producerEpoch } = batch;
     if (marker !== undefined) {
       const fate = marker.isCommit ? 'committed' : 'aborted';
-      for (const { values } of open.get(producer) ?? [])
-        for (const value of values) fates.get(value)!.fate = fate;
+      const values = (open.get(producer) ?? []).flatMap(each => each.values);
+      for (const value of values) fates.get(value)!.fate = fate;
+      spans.push({ offset: batch.baseOffset, producerEpoch, values });
       open.delete(producer);
       continue;
     }
@@ -110,7 +145,7 @@ function contentOf(replica: ReplicaAtRest, atMs: number, findings: Findings): Lo
     if (batches === undefined) open.set(producer, [batch]);
     else batches.push(batch);
   }
-  return { where, fates };
+  return { where, fates, spans };
 }
 
 /** T8 and T10. */
@@ -138,8 +173,11 @@ function checkProducers(history: History, mayLose: boolean, findings: Findings):
 
 function knownTransactions(history: History): Map<number, KnownTransaction> {
   const transactions = new Map<number, KnownTransaction>();
-  for (const { txn, atMs, process } of history.of('txnBegin'))
-    transactions.set(txn, { txn, atMs, process, sends: [], offset: undefined, outcome: 'unknown' });
+  for (const begin of history.of('txnBegin')) {
+    const { txn, atMs, process, transactionVersion: version, producerEpoch, isExposed } = begin;
+    const who = { txn, atMs, process, version, producerEpoch, isExposed };
+    transactions.set(txn, { ...who, sends: [], offset: undefined, outcome: 'unknown' });
+  }
   for (const { txn, partition, values } of history.of('txnSend'))
     transactions.get(txn)!.sends.push({ partition, values });
   for (const { txn, offset } of history.of('txnOffset')) transactions.get(txn)!.offset = offset;
@@ -147,12 +185,41 @@ function knownTransactions(history: History): Map<number, KnownTransaction> {
   return transactions;
 }
 
-/** T4, by each replica. A producer commits only what was acknowledged, all of it. */
-function checkAtomicity(
-  { txn, atMs, process, sends, outcome }: KnownTransaction,
+/** T8, by each replica. */
+function checkSeparation(
+  transactions: ReadonlyMap<number, KnownTransaction>,
   contents: ReadonlyMap<PartitionKey, readonly LogContent[]>,
   findings: Findings,
 ): void {
+  const owners = new Map<string, KnownTransaction>();
+  for (const transaction of transactions.values())
+    for (const { values } of transaction.sends) for (const value of values) owners.set(value, transaction);
+  for (const { where, spans } of [...contents.values()].flat()) {
+    const ended = new Map<KnownTransaction, Offset>();
+    for (const { offset, producerEpoch, values } of spans) {
+      const among = new Set(values.map(value => owners.get(value)).filter(each => each !== undefined));
+      for (const each of among) {
+        if (each.version < 2) continue;
+        const what = `transaction ${each.txn} of ${each.process}, which the marker at ${offset} in ${where} ends`;
+        const others = [...among].filter(other => other !== each).map(({ txn }) => txn);
+        if (others.length > 0)
+          findings.add('T8', each.atMs, `${what}, is mixed with transaction ${others.join(', ')}`);
+        if (producerEpoch <= each.producerEpoch)
+          findings.add('T8', each.atMs, `${what}, has epoch ${each.producerEpoch}, as the marker`);
+        if (ended.has(each)) findings.add('T8', each.atMs, `${what}, was ended at ${ended.get(each)} before`);
+        ended.set(each, offset);
+      }
+    }
+  }
+}
+
+/** T4, by each replica. A producer commits only what was acknowledged, all of it. */
+function checkAtomicity(
+  { txn, atMs, process, sends, outcome, isExposed }: KnownTransaction,
+  contents: ReadonlyMap<PartitionKey, readonly LogContent[]>,
+  findings: Findings,
+): void {
+  if (isExposed) return;
   const visible: string[] = [];
   const missing: string[] = [];
   for (const { partition, values } of sends) {
@@ -181,6 +248,9 @@ function checkOffsets(
   const last = new Map<string, Set<Offset>>();
   const ever = new Map<string, Set<Offset>>();
   const groupOf = new Map([...history.of('txnOffset')].map(({ txn, group }) => [txn, group]));
+  const isExposed = ([txn]: readonly [txn: number, group: string]): boolean =>
+    transactions.get(txn)!.isExposed;
+  const exposed = new Set([...groupOf].filter(isExposed).map(([, group]) => group));
   for (const event of history.events) {
     if (event.kind === 'txnEnd') {
       const group = groupOf.get(event.txn);
@@ -193,6 +263,7 @@ function checkOffsets(
       ever.set(group, (ever.get(group) ?? new Set()).add(transaction.offset!));
     } else if (event.kind === 'txnOffsetRead') {
       const { group, offset, isLast, atMs } = event;
+      if (exposed.has(group)) continue;
       const possible = (isLast ? last : ever).get(group) ?? new Set();
       // A coordinator that was deposed without its knowledge may give an older one.
       if (possible.has(offset) || (offset === -1 && (!isLast || possible.size === 0))) continue;

@@ -39,6 +39,16 @@ export interface ClusterClientOptions {
   onProtocolError(problem: string): void;
 }
 
+/** A client that does not wait for its answer. */
+export interface Cut {
+  /** After the request was sent, ms. */
+  readonly afterMs: number;
+  /** See {@link ProtocolConnection.cut}. */
+  readonly lateMs: number;
+  /** Told whether anything is still on its way. */
+  onCut(isPending: () => boolean): void;
+}
+
 const METADATA = { request: MetadataRequest, response: MetadataResponse };
 /** Java's retry.backoff.ms. */
 const RETRY_BACKOFF_MS = 100;
@@ -103,13 +113,16 @@ export class ClusterClient {
 
   /** Resolves after `ms`; never when the client is closed before. */
   sleep(ms: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer = this.runtime.timers.after(ms, () => {
-        this.timers.delete(timer);
-        if (!this.closed) resolve();
-      });
-      this.timers.add(timer);
+    return new Promise(resolve => this.later(ms, resolve));
+  }
+
+  /** Calls `run` after `ms`, if the client is not closed before. */
+  later(ms: number, run: () => void): void {
+    const timer = this.runtime.timers.after(ms, () => {
+      this.timers.delete(timer);
+      if (!this.closed) run();
     });
+    this.timers.add(timer);
   }
 
   /** Sends to a broker by its id; {@link NO_BROKER} stands for any. Rejects with {@link Unanswered}. */
@@ -117,11 +130,13 @@ export class ClusterClient {
     broker: number,
     api: Api<Req, Res>,
     body: (version: number) => Input<Req>,
-    options: { timeoutMs?: number; maxVersion?: number | undefined } = {},
+    options: { timeoutMs?: number; maxVersion?: number | undefined; cut?: Cut | undefined } = {},
   ): Promise<Infer<Res>> {
     const connection = await this.connection(broker);
     const timeoutMs = options.timeoutMs ?? this.options.requestTimeoutMs;
-    return connection.request(api, body, timeoutMs, options.maxVersion);
+    const answer = connection.request(api, body, timeoutMs, options.maxVersion);
+    if (options.cut !== undefined) this.cutLater(connection, options.cut);
+    return answer;
   }
 
   /** The connection to a broker, opened if need be. */
@@ -149,6 +164,12 @@ export class ClusterClient {
       this.opening.set(broker, opening);
     }
     return opening;
+  }
+
+  private cutLater(connection: ProtocolConnection, { afterMs, lateMs, onCut }: Cut): void {
+    const cut = (): void => onCut(connection.cut(lateMs));
+    if (afterMs === 0) cut();
+    else this.later(afterMs, cut);
   }
 
   /** Cuts the connection to a broker as a client does that gives up; requests on it may still be carried out. */

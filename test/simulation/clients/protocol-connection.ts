@@ -7,6 +7,7 @@ import { ApiVersionsRequest, ApiVersionsResponse } from '../../../src/protocol/m
 import { RequestHeader } from '../../../src/protocol/records/data.ts';
 import { type Infer, type Input, inVersions, type Message } from '../../../src/protocol/schema.ts';
 import type { Runtime, Socket, Timer } from '../../../src/runtime/runtime.ts';
+import { SimSocket } from '../sim-connection.ts';
 
 /** A request and its response. */
 export interface Api<Req extends Message, Res extends Message> {
@@ -178,6 +179,19 @@ export class ProtocolConnection {
     if (this.closedBy !== undefined) return;
     this.onClosed(reason);
     this.socket.destroy();
+  }
+
+  /**
+   * Closes at once, in the middle of a request: what was sent and has not arrived does so after `lateMs`, as out of a
+   * proxy or a network that knows nothing of the end. What it returns says whether any of it is still on its way.
+   */
+  cut(lateMs: number): () => boolean {
+    const { socket } = this;
+    if (this.closedBy !== undefined || !(socket instanceof SimSocket)) return () => false;
+    this.onClosed('cut by the client');
+    const { outgoing } = socket;
+    socket.connection.resetWithLateBytes(lateMs);
+    return () => !outgoing.isDone && outgoing.queuedBytes > 0;
   }
 
   private onData(chunk: Buffer): void {

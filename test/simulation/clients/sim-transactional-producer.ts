@@ -27,7 +27,7 @@ import type { Infer, Input, Message } from '../../../src/protocol/schema.ts';
 import { incrementSequence } from '../../../src/record/record.ts';
 import { RecordBatchBuilder } from '../../../src/record/record-batch-builder.ts';
 import type { History, PartitionKey, TransactionOutcome } from '../checkers/history.ts';
-import { type ClusterClient, type KnownPartition, NO_BROKER } from './cluster-client.ts';
+import { type ClusterClient, type Cut, type KnownPartition, NO_BROKER } from './cluster-client.ts';
 import { type Api, Unanswered } from './protocol-connection.ts';
 import { SimWorker, type WorkerSettings } from './sim-worker.ts';
 
@@ -49,6 +49,13 @@ export interface TransactionalProducerSettings extends WorkerSettings {
   readonly oversleeps: number;
   /** and, of each request that has to be sent again, how often the producer ends instead. */
   readonly crashes: number;
+  /** How often it cuts its connection in the middle of a request of a transaction, whose bytes arrive late. */
+  readonly cuts: number;
+  /**
+   * In the old protocol: whether the epoch is raised wherever a request was not answered. Kafka's producer does that only
+   * after a transaction of which a part has failed.
+   */
+  readonly isCareful: boolean;
   /** Whether the offset of a group is committed in it. */
   readonly offsets: number;
   /** Acknowledged records may be lost, and with them what the end waits for. */
@@ -76,7 +83,18 @@ const VERSIONS = {
 const COORDINATOR_TYPES = { group: 0, transaction: 1 } as const;
 type CoordinatorKind = keyof typeof COORDINATOR_TYPES;
 
+/** Those that belong to a transaction, and may do harm if they arrive when it is over. */
+const OF_TRANSACTIONS: ReadonlySet<Message> = new Set<Message>([
+  ProduceRequest,
+  AddPartitionsToTxnRequest,
+  AddOffsetsToTxnRequest,
+  EndTxnRequest,
+  TxnOffsetCommitRequest,
+]);
+
 const PRODUCE_TIMEOUT_MS = 1_500;
+/** The longest time that the bytes of a connection that was cut take. */
+const CUT_LATE_MS = 5_000;
 const RETRY_BACKOFF_MS = 20;
 /** How often the offset is read instead of a transaction. */
 const READS = 0.05;
@@ -122,8 +140,9 @@ type Step = 'done' | 'failed' | 'fenced' | 'crashed';
  * A producer with a transactional id, one transaction after another, with the rules of the Java client: what a coordinator
  * cannot do now is asked again, a transaction of which a part has failed is aborted, and who is fenced begins anew.
  *
- * In the old protocol a request of a transaction that comes late could touch the next one, which has the same epoch. So
- * where one was not answered the epoch is raised before the next one, as the client does. In the new protocol each
+ * In the old protocol a request of a transaction that comes late may touch the next one, which has the same epoch. A
+ * careful producer raises the epoch before the next one where a request was not answered. Kafka's does so only where a part
+ * has failed: else its next transactions are *exposed*, until the epoch changes for another reason. In the new protocol each
  * transaction has an epoch of its own, and nothing is done about late requests: the brokers promise that they do nothing.
  */
 export class SimTransactionalProducer extends SimWorker<TransactionalProducerSettings> {
@@ -134,8 +153,12 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
   private producer: Producer | undefined;
   private transactions = 0;
   private values = 0;
-  /** A request of this transaction may arrive when it is over. */
+  /** A part of this transaction has failed: sequences may lack, and Kafka's producer raises its epoch. */
+  private hasFailed = false;
+  /** A request of this transaction was not answered, and may arrive when it is over. */
   private isTainted = false;
+  /** One of an earlier transaction of this epoch may still arrive, in the old protocol. */
+  private isExposed = false;
   private giveUpAtMs = Number.POSITIVE_INFINITY;
 
   /** `sometimes` hears of states that are worth reaching. */
@@ -222,7 +245,8 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
       try {
         const coordinator = this.coordinators.get(kind) ?? (await this.findCoordinator(kind));
         if (coordinator !== undefined) {
-          const answer = await cluster.ask(coordinator, api, () => body, { maxVersion });
+          const cut = this.drawCut(api.request);
+          const answer = await cluster.ask(coordinator, api, () => body, { maxVersion, cut });
           const code = codeOf(answer);
           if (!isRetriable(code)) return { answer, code, isRepeated };
           if (!REFUSED.has(code)) {
@@ -240,6 +264,23 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
       await cluster.sleep(RETRY_BACKOFF_MS * (0.5 + 2 * cluster.random.next()));
       await cluster.freshMetadata();
     }
+  }
+
+  /** Of the requests of a transaction; not at the end, when all has to become whole. */
+  private drawCut(request: Message): Cut | undefined {
+    const { cluster, settings, sometimes } = this;
+    const { random } = cluster;
+    if (this.isStopping || !OF_TRANSACTIONS.has(request) || !random.chance(settings.cuts)) return undefined;
+    const { transactions } = this;
+    const lateMs = random.scaled(5, CUT_LATE_MS);
+    const onCut = (isPending: () => boolean): void => {
+      const hasGoneOn = (): boolean => this.transactions > transactions;
+      cluster.later(lateMs - 1, () => {
+        if (isPending() && hasGoneOn()) sometimes(`a late ${request.name} met a later transaction`);
+      });
+    };
+    // Most often the whole request is still on its way, and is sent again before it arrives.
+    return { afterMs: random.chance(0.7) ? 0 : random.between(1, 10), lateMs, onCut };
   }
 
   private endsNow(): boolean {
@@ -293,7 +334,10 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
   }
 
   private become(producer: Producer): void {
-    if (this.producer?.id !== producer.id || this.producer.epoch !== producer.epoch) this.sequences.clear();
+    if (this.producer?.id !== producer.id || this.producer.epoch !== producer.epoch) {
+      this.sequences.clear();
+      this.isExposed = false;
+    }
     this.producer = producer;
   }
 
@@ -304,7 +348,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
     const { transactionalId, transactionVersion } = settings;
     const txn = history.newOp();
     this.transactions++;
-    this.isTainted = false;
+    this.hasFailed = this.isTainted = false;
     const { id: producerId, epoch: producerEpoch } = this.producer!;
     history.record(name, {
       kind: 'txnBegin',
@@ -313,11 +357,14 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
       producerId,
       producerEpoch,
       transactionVersion,
+      isExposed: this.isExposed,
     });
     const outcome = await this.carryOut(txn, draft);
     history.record(name, { kind: 'txnEnd', txn, outcome });
+    if (this.producer === undefined || transactionVersion === 2) return outcome;
     // What may come late is fenced.
-    if (this.isTainted && this.producer !== undefined && transactionVersion === 1) await this.initialize();
+    if (this.hasFailed || (this.isTainted && settings.isCareful)) await this.initialize();
+    else if (this.isTainted) this.isExposed = true;
     return outcome;
   }
 
@@ -330,7 +377,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
       return 'aborted';
     }
     // In the old protocol sequences are contiguous within an epoch: one that was given up must be its last.
-    if (step === 'failed') this.isTainted = true;
+    if (step === 'failed') this.hasFailed = true;
     if (draft.end === 'oversleep')
       await cluster.sleep(settings.transactionTimeoutMs + cluster.random.below(1_000));
     const isCommit = step === 'done' && draft.end !== 'abort';
@@ -425,7 +472,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
           timeoutMs: PRODUCE_TIMEOUT_MS,
           topicData: [{ name: topic, partitionData: [{ index, records }] }],
         }),
-        { maxVersion: VERSIONS[transactionVersion].produce },
+        { maxVersion: VERSIONS[transactionVersion].produce, cut: this.drawCut(ProduceRequest) },
       );
       const result = answer.responses[0]?.partitionResponses[0];
       return { code: result?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR, offset: result?.baseOffset ?? -1 };

@@ -47,6 +47,8 @@ export function drawTransactions(
       abandons: random.pick([0, 0.1]),
       oversleeps: random.chance(0.5) ? 0.05 : 0,
       crashes: random.pick([0, 0.02, 0.1]),
+      cuts: random.pick([0, 0.02, 0.1]),
+      isCareful: random.chance(0.5),
       offsets: random.pick([0, 0.3, 0.7]),
       mayLose: lossAllowed || uncleanElection,
     })),
