@@ -262,7 +262,10 @@ export class ProducerStateManager {
         `sequence ${baseSequence} is the first of producer ${batch.producerId}, which has to begin at 0`,
       );
     }
-    if (baseSequence > asked.lowestSequence) {
+    // Where records of the epoch are here, their last sequence says what comes next: a lower one that asks is a record
+    // of an earlier transaction that was sent twice and has come late.
+    const isKnown = entry !== undefined && !entry.isEmpty && entry.producerEpoch === batch.producerEpoch;
+    if (!isKnown && baseSequence > asked.lowestSequence) {
       throw new KafkaError(
         Errors.OUT_OF_ORDER_SEQUENCE_NUMBER,
         `sequence ${baseSequence} of producer ${batch.producerId} may not come before ${asked.lowestSequence}`,

@@ -57,6 +57,18 @@ describe('the verification of transactions in a log', () => {
     expect(append(log, guard, 3)).toBe(Errors.NONE);
   });
 
+  it('goes on with the sequence after the last one, whatever has come late of the transaction before', async () => {
+    const { log } = await verifying();
+    expect(append(log, ask(log, 0), 0)).toBe(Errors.NONE);
+    expect(append(log, undefined, 1)).toBe(Errors.NONE);
+    end(log, 0);
+    // It was sent twice, and its coordinator is asked for the copy that has been on its way till now.
+    const guard = ask(log, 0);
+    expect(ask(log, 2)).toBe(guard);
+    expect(append(log, guard, 3)).toBe(Errors.OUT_OF_ORDER_SEQUENCE_NUMBER);
+    expect(append(log, guard, 2)).toBe(Errors.NONE);
+  });
+
   it('forgets the lowest sequence with a new epoch', async () => {
     const { log } = await verifying();
     const guard = ask(log, 0, 0);
