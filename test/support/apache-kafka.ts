@@ -84,7 +84,7 @@ export async function apacheKafka(version: ApacheKafkaVersion = '4.3.0'): Promis
   };
 }
 
-/** Warnings and errors to standard output; for the broker and the tools alike. */
-function quietLogging(): string[] {
+/** Warnings and errors to standard error; for the broker, the workers of Connect and the tools alike. */
+export function quietLogging(): string[] {
   return [`-Dlog4j2.configurationFile=${join(projectRoot, 'test/support/apache-kafka/log4j2.properties')}`];
 }
