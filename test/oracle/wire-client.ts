@@ -16,6 +16,19 @@ export class NoAnswer extends Error {
   }
 }
 
+/** Decodes an answer, a frame without its size. */
+export function decodeAnswer<R extends Message>(response: R, version: number, frame: Buffer): Infer<R> {
+  const reader = new ByteReader(frame, 4);
+  const codec = codecOf(response, version);
+  if (codec.flexible && response.apiKey !== API_VERSIONS && reader.uvarint() !== 0) {
+    throw new Error('tagged fields in a response header');
+  }
+  const value = codec.decode(reader);
+  if (reader.remaining !== 0)
+    throw new Error(`${reader.remaining} bytes behind ${response.name} v${version}`);
+  return value;
+}
+
 /** Longer than any answer takes here; joins complete at once because the rebalance delay is 0. */
 const SILENCE_MS = 4_000;
 
@@ -69,15 +82,7 @@ export class WireClient {
     this.write(request, version, body, clientId);
     const answer = await this.frame();
     if (typeof answer === 'string') throw new NoAnswer(answer, `${request.name} v${version}`);
-    const reader = new ByteReader(answer, 4);
-    const codec = codecOf(response, version);
-    if (codec.flexible && response.apiKey !== API_VERSIONS && reader.uvarint() !== 0) {
-      throw new Error('tagged fields in a response header');
-    }
-    const value = codec.decode(reader);
-    if (reader.remaining !== 0)
-      throw new Error(`${reader.remaining} bytes behind ${response.name} v${version}`);
-    return value;
+    return decodeAnswer(response, version, answer);
   }
 
   /** Sends a request that has no answer (acks=0). */

@@ -109,7 +109,7 @@ export async function fetchPython(): Promise<string> {
 }
 
 /** Builds a franz-go program: that of `test/clients/go`, or of a folder in it. Returns the program's path. */
-export async function buildFranzGo(program?: 'traffic' | 'transactions'): Promise<string> {
+export async function buildFranzGo(program?: 'traffic' | 'transactions' | 'steps'): Promise<string> {
   const output = join(toolsDirectory, 'franz-go', program ?? 'franzgo');
   const cwd = join(projectRoot, 'test/clients/go');
   const folder = program === undefined ? '.' : `./${program}`;

@@ -3,6 +3,7 @@ import {
   FindCoordinatorRequest,
   FindCoordinatorResponse,
 } from '../../src/protocol/messages/10-find-coordinator.ts';
+import { ApiVersionsRequest, ApiVersionsResponse } from '../../src/protocol/messages/18-api-versions.ts';
 import { CreateTopicsRequest, CreateTopicsResponse } from '../../src/protocol/messages/19-create-topics.ts';
 import { ElectLeadersRequest, ElectLeadersResponse } from '../../src/protocol/messages/43-elect-leaders.ts';
 import {
@@ -17,11 +18,19 @@ import {
   DescribeQuorumRequest,
   DescribeQuorumResponse,
 } from '../../src/protocol/messages/55-describe-quorum.ts';
+import {
+  UpdateFeaturesRequest,
+  UpdateFeaturesResponse,
+} from '../../src/protocol/messages/57-update-features.ts';
 import { AddRaftVoterRequest, AddRaftVoterResponse } from '../../src/protocol/messages/80-add-raft-voter.ts';
 import {
   RemoveRaftVoterRequest,
   RemoveRaftVoterResponse,
 } from '../../src/protocol/messages/81-remove-raft-voter.ts';
+import {
+  DescribeTransactionsRequest,
+  DescribeTransactionsResponse,
+} from '../../src/protocol/messages/65-describe-transactions.ts';
 import type { Infer } from '../../src/protocol/schema.ts';
 import { WireClient } from '../oracle/wire-client.ts';
 import type { ClusterNode, ClusterProcess } from './cluster-process.ts';
@@ -33,6 +42,9 @@ const ELECT_LEADERS_VERSION = 2;
 const REASSIGNMENTS_VERSION = 0;
 const DESCRIBE_QUORUM_VERSION = 2;
 const RAFT_VOTER_VERSION = 0;
+const API_VERSIONS_VERSION = 4;
+const UPDATE_FEATURES_VERSION = 1;
+const DESCRIBE_TRANSACTIONS_VERSION = 0;
 const FIND_COORDINATOR_VERSION = 3;
 const OFFSET_FETCH_VERSION = 7;
 
@@ -41,6 +53,8 @@ const ELECTION_NOT_NEEDED = 84;
 const DUPLICATE_VOTER = 126;
 const VOTER_NOT_FOUND = 127;
 const PREFERRED = 0;
+const UPGRADE = 1;
+const SAFE_DOWNGRADE = 2;
 const GROUP = 0;
 const REQUEST_MS = 3_000;
 
@@ -296,4 +310,54 @@ async function offsetsFrom(
   } finally {
     client.close();
   }
+}
+
+/** The level of a feature as a broker tells its clients; 0 if it is not in use. */
+async function featureLevel(client: WireClient, feature: string): Promise<number> {
+  const software = { clientSoftwareName: 'check', clientSoftwareVersion: '1' };
+  const answer = await client.send(ApiVersionsRequest, ApiVersionsResponse, API_VERSIONS_VERSION, software);
+  if (answer.errorCode !== 0) throw new Error(`ApiVersions: error ${answer.errorCode}`);
+  return answer.finalizedFeatures.find(({ name }) => name === feature)?.maxVersionLevel ?? 0;
+}
+
+/** Sets the level of a feature of the cluster (UpdateFeatures), and waits until all living brokers tell of it. */
+export async function setFeature(cluster: ClusterProcess, feature: string, level: number): Promise<void> {
+  await cluster.eventually(`${feature} ${level}`, 30_000, async client => {
+    const present = await featureLevel(client, feature);
+    if (present === level) return true;
+    const answer = await client.send(UpdateFeaturesRequest, UpdateFeaturesResponse, UPDATE_FEATURES_VERSION, {
+      timeoutMs: REQUEST_MS,
+      featureUpdates: [
+        { feature, maxVersionLevel: level, upgradeType: level > present ? UPGRADE : SAFE_DOWNGRADE },
+      ],
+    });
+    if (answer.errorCode !== 0) throw new Error(`error ${answer.errorCode}: ${answer.errorMessage}`);
+    return undefined;
+  });
+  for (const { id, process } of cluster.brokers) {
+    await cluster.eventually(`${feature} ${level} at broker ${id}`, 30_000, async () => {
+      const client = await WireClient.open(process.port);
+      const present = await featureLevel(client, feature).finally(() => client.close());
+      return present === level ? true : undefined;
+    });
+  }
+}
+
+/** Waits until a transactional id is in one of the states, as Kafka names them. Returns the state. */
+export function waitForTransaction(
+  cluster: ClusterProcess,
+  transactionalId: string,
+  states: readonly string[],
+): Promise<string> {
+  return cluster.eventually(`${transactionalId} in ${states}`, 30_000, async client => {
+    const answer = await client.send(
+      DescribeTransactionsRequest,
+      DescribeTransactionsResponse,
+      DESCRIBE_TRANSACTIONS_VERSION,
+      { transactionalIds: [transactionalId] },
+    );
+    const found = answer.transactionStates[0];
+    if (found?.errorCode !== 0) throw new Error(`error ${found?.errorCode}`);
+    return states.includes(found.transactionState) ? found.transactionState : undefined;
+  });
 }
