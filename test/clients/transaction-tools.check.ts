@@ -70,7 +70,7 @@ async function beginTransactions({ cluster }: ToolSide): Promise<void> {
   await ongoing.addPartitions(TOPIC, 0, 1);
   await ongoing.produce(TOPIC, 1);
   const lost = await open('lost');
-  await lost.produce(TOPIC, 2, LONG_AGO_MS);
+  await lost.produce(TOPIC, 2, { baseTimestamp: LONG_AGO_MS });
   hanging.push(lost);
 }
 
@@ -204,7 +204,7 @@ describe(`kafka-transactions of Apache Kafka 4.3 says of ${targetName()} what it
     await same(abort('2', '--start-offset', '0'), SUCCESS);
     await same(['find-hanging', '--topic', TOPIC], SUCCESS);
     await same(['describe-producers', '--topic', TOPIC, '--partition', '2'], /<number> 0 0 2 <number> None/);
-    await Promise.all(hanging.map(producer => producer.produce(TOPIC, 3, LONG_AGO_MS)));
+    await Promise.all(hanging.map(producer => producer.produce(TOPIC, 3, { baseTimestamp: LONG_AGO_MS })));
     await same(['find-hanging', '--topic', TOPIC], /orders 3 <number> 0 -1 0/);
     await same(
       (_side, index) => [

@@ -22,10 +22,15 @@ export interface WrittenRecord {
 const FORMAT = '%p\t%o\t%T\t%k\t%S\t%s\t%h\n';
 
 /** All records of a topic from its start to its present end, each partition in order of its offsets. */
-export async function readTopic(bootstrap: string, topic: string, timeoutMs = 60_000): Promise<ReadRecord[]> {
+export async function readTopic(
+  bootstrap: string,
+  topic: string,
+  timeoutMs = 60_000,
+  isolation: 'read_committed' | 'read_uncommitted' = 'read_committed',
+): Promise<ReadRecord[]> {
   const args = ['-b', bootstrap, '-C', '-q', '-t', topic, '-o', 'beginning', '-e', '-f', FORMAT];
   // Damage must not pass for the end of a topic.
-  const checked = ['-X', 'check.crcs=true'];
+  const checked = ['-X', 'check.crcs=true', '-X', `isolation.level=${isolation}`];
   const { stdout } = await runCommand(await fetchKcat(), [...args, ...checked], { timeoutMs });
   const records = stdout
     .split('\n')
