@@ -6,6 +6,7 @@ import { batchesIn } from './disk-batches.ts';
 import type { SimConnection } from './sim-connection.ts';
 import type { ClusterNode } from './sim-node.ts';
 import type { SimRandom } from './sim-random.ts';
+import { beginLateMarker } from './late-marker.ts';
 import { PATIENCE_MS, ScenarioSteps } from './scenario-steps.ts';
 import type { World } from './world.ts';
 import type { ScenarioKind } from './world-options.ts';
@@ -406,6 +407,10 @@ export class FaultScenarios {
       return true;
     });
     return random.scaled(4_000, 12_000);
+  }
+
+  private lateMarker(steps: ScenarioSteps): number | undefined {
+    return beginLateMarker(this.world, this.random, steps);
   }
 
   /** Who leads the partition in a later epoch, on another node. */

@@ -55,6 +55,11 @@ class Pipe {
     this.to = to;
   }
 
+  /** What is on its way, as it was written; of the first piece a part may have been read. */
+  get pieces(): readonly Buffer[] {
+    return this.segments.map(({ bytes }) => bytes);
+  }
+
   /** What the system of the writer has not taken yet. */
   get bufferedBytes(): number {
     return Math.max(0, this.queuedBytes - this.network.options.systemBufferBytes);

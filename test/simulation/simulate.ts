@@ -51,6 +51,7 @@ const WANTED = [
   'a producer was fenced',
   'a coordinator moved with a prepared transaction',
   'a marker was sent again',
+  'a marker of a replaced coordinator arrived',
   'a late EndTxnRequest met a later transaction',
   'a late ProduceRequest met a later transaction',
 ];

@@ -13,6 +13,7 @@ export const SCENARIOS = [
   'earlierLife',
   'shortReign',
   'splitVote',
+  'lateMarker',
 ] as const;
 
 export type ScenarioKind = (typeof SCENARIOS)[number];
@@ -156,6 +157,7 @@ function drawFavourites(
   const kinds: FaultKind[] = [];
   if (nodes.filter(node => node.isController).length >= 3)
     kinds.push(random.pick(['laggingVoter', 'splitVote', 'crashAfterVote'] as const));
+  if (nodes.filter(node => node.isBroker).length >= 2 && random.chance(0.5)) kinds.push('lateMarker');
   if (replicationFactor < 3) return kinds;
   kinds.push(random.pick(['heldProposal', 'lateProposal'] as const));
   // The first takes away what a member has: the cluster promises to survive that with two in sync only.
