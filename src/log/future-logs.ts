@@ -143,7 +143,7 @@ export class FutureLogs {
       });
       return new UnifiedLog(this.environment, target.state, loaded);
     });
-    log.takeOver(current);
+    takeOver(log, current);
     this.registry.remove(future);
     this.registry.set(log);
     source.partitions--;
@@ -164,4 +164,18 @@ export class FutureLogs {
     this.removeLater(path, log, directory);
     this.directories.guarded(directory, () => this.directories.writeCheckpoints(directory));
   }
+}
+
+/** `from` is the log of the same records until now: `log` takes over what of it is kept in memory only. */
+function takeOver(log: UnifiedLog, from: UnifiedLog): void {
+  for (const { epoch, startOffset } of from.epochEntries) {
+    if (epoch > (log.latestEpoch ?? -1)) log.assignEpochStartOffset(epoch, startOffset);
+  }
+  for (const [producerId, entry] of log.activeProducers) {
+    const known = from.activeProducers.get(producerId);
+    if (known !== undefined) entry.recall(known, log.logEndOffset);
+  }
+  log.producerState.takeVerifications(from.producerState);
+  log.cleanerCheckpoint = from.cleanerCheckpoint;
+  log.updateHighWatermark(from.highWatermark);
 }

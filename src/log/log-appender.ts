@@ -7,6 +7,7 @@ import type { LocalLog } from './local-log.ts';
 import type { LogAppendInfo } from './log-append-info.ts';
 import type { LogEnvironment } from './log-environment.ts';
 import { updateProducerState } from './log-replay.ts';
+import type { LogRoller } from './log-roller.ts';
 import { MAX_RELATIVE_OFFSET } from './log-segment.ts';
 import { type AppendOrigin, validateAndAssignOffsets } from './log-validator.ts';
 import { type AppendedRecords, PendingAppend } from './pending-append.ts';
@@ -33,12 +34,14 @@ export class LogAppender {
   private readonly environment: LogEnvironment;
   private readonly log: UnifiedLog;
   private readonly local: LocalLog;
+  private readonly roller: LogRoller;
   private readonly producerState: ProducerStateManager;
 
-  constructor(environment: LogEnvironment, log: UnifiedLog, local: LocalLog) {
+  constructor(environment: LogEnvironment, log: UnifiedLog, local: LocalLog, roller: LogRoller) {
     this.environment = environment;
     this.log = log;
     this.local = local;
+    this.roller = roller;
     this.producerState = log.producerState;
   }
 
@@ -118,7 +121,7 @@ export class LogAppender {
       // Records of a compacted log may begin behind the end. No gap may stand between two segments nevertheless: a
       // start after a crash takes one for the end of the first, lost.
       const fits = diff64(lastOffset, stagedEndOffset) <= MAX_RELATIVE_OFFSET;
-      this.log.roll(fits ? stagedEndOffset : firstOffset);
+      this.roller.roll(fits ? stagedEndOffset : firstOffset);
     }
     const segment = local.segments.active;
     const position = segment.stage(records, local.config.indexIntervalBytes);

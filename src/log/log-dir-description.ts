@@ -1,3 +1,4 @@
+import { diff64 } from '../base/int64.ts';
 import type { Uuid } from '../base/uuid.ts';
 import { Errors } from '../protocol/errors.ts';
 import type { Disk } from '../runtime/runtime.ts';
@@ -55,5 +56,6 @@ export function describeLogDir(
 function describe(log: UnifiedLog, registry: LogRegistry): LogDescription {
   const { topicPartition, isFuture, sizeInBytes } = log;
   const end = isFuture ? (registry.get(topicPartition)?.logEndOffset ?? 0) : log.highWatermark;
-  return { topicPartition, sizeInBytes, offsetLag: log.lagTo(end), isFuture };
+  const offsetLag = Math.max(0, diff64(end, log.logEndOffset));
+  return { topicPartition, sizeInBytes, offsetLag, isFuture };
 }

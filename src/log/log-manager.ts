@@ -413,7 +413,7 @@ export class LogManager {
     scheduler.every(options.retentionCheckMs ?? 300_000, () => void this.cleanupLogs());
     scheduler.every(options.producerIdExpirationCheckMs ?? 600_000, () => {
       const nowMs = this.runtime.clock.wallMs();
-      for (const log of this.registry.current) log.removeExpiredProducers(nowMs);
+      for (const log of this.registry.current) log.producerState.removeExpiredProducers(nowMs);
     });
   }
 

@@ -1,7 +1,6 @@
 import { max64, type LeaderEpoch, type Offset, type Timestamp } from '../base/int64.ts';
 import type { RecordBatch } from '../record/record-batch.ts';
 import type { Disk } from '../runtime/runtime.ts';
-import type { FetchIsolation } from './fetch-data-info.ts';
 import type { LeaderEpochFileCache } from './leader-epoch-file-cache.ts';
 import type { LogSegment } from './log-segment.ts';
 import type { LogSegments } from './log-segments.ts';
@@ -34,18 +33,13 @@ interface OffsetLookupLog {
   readonly lastStableOffset: Offset;
 }
 
-function boundOf(log: OffsetLookupLog, isolation: FetchIsolation): Offset {
-  if (isolation === 'logEnd') return log.logEndOffset;
-  return isolation === 'txnCommitted' ? log.lastStableOffset : log.highWatermark;
-}
-
+/** See {@link UnifiedLog.fetchOffsetByTimestamp}. What the reader may see lies below `bound`. */
 export function fetchOffsetByTimestamp(
   log: OffsetLookupLog,
   target: Timestamp,
-  isolation: FetchIsolation,
+  bound: Offset,
 ): TimestampAndOffset | undefined {
   const { leaderEpochCache, logStartOffset } = log;
-  const bound = boundOf(log, isolation);
   switch (target) {
     case ListOffsetsTimestamp.LATEST:
       return { timestamp: -1, offset: bound, leaderEpoch: leaderEpochCache.latestEpoch ?? -1 };

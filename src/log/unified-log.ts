@@ -1,32 +1,21 @@
 import { invariant } from '../base/assert.ts';
-import {
-  diff64,
-  type LeaderEpoch,
-  max64,
-  min64,
-  type Offset,
-  type ProducerId,
-  type Timestamp,
-} from '../base/int64.ts';
+import type { LeaderEpoch, Offset, ProducerId, Timestamp } from '../base/int64.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogConfig } from '../config/log-config.ts';
 import { Errors, KafkaError } from '../protocol/errors.ts';
-import { abortedTransactions, collectAbortedTxns } from './aborted-transactions.ts';
 import type { FetchDataInfo, FetchIsolation, LogOffsetMetadata } from './fetch-data-info.ts';
 import type { EpochEntry, LeaderEpochFileCache, OffsetAndEpoch } from './leader-epoch-file-cache.ts';
 import { LocalLog, type LocalLogOwner } from './local-log.ts';
 import type { LogAppendInfo } from './log-append-info.ts';
 import { type AppendOptions, LogAppender } from './log-appender.ts';
+import { LogCutter } from './log-cutter.ts';
 import type { LogDirectoryState, LogEnvironment } from './log-environment.ts';
 import type { LoadedLog } from './log-loader.ts';
-import {
-  fetchOffsetByTimestamp,
-  legacyFetchOffsetsBefore,
-  type TimestampAndOffset,
-} from './log-offset-lookup.ts';
+import type { TimestampAndOffset } from './log-offset-lookup.ts';
+import { LogOffsets } from './log-offsets.ts';
 import type { LogOffsetsListener } from './log-offsets-listener.ts';
-import { replayProducerState } from './log-replay.ts';
-import { deletableSegments } from './log-retention.ts';
+import { LogQueries } from './log-queries.ts';
+import { LogRoller } from './log-roller.ts';
 import type { LogSegment, SegmentFiles } from './log-segment.ts';
 import type { LogSegments } from './log-segments.ts';
 import { writeTopicId } from './partition-metadata-file.ts';
@@ -67,10 +56,11 @@ export class UnifiedLog implements LocalLogOwner {
   private readonly dir: LogDirectoryState;
   private readonly local: LocalLog;
   private readonly appender: LogAppender;
+  private readonly offsets: LogOffsets;
+  private readonly roller: LogRoller;
+  private readonly cutter: LogCutter;
+  private readonly queries: LogQueries;
   private currentTopicId: Uuid | undefined;
-  private startOffset: Offset;
-  private highWatermarkOffset: Offset;
-  private firstUnstable: Offset | undefined;
 
   constructor(environment: LogEnvironment, dir: LogDirectoryState, loaded: LoadedLog) {
     this.environment = environment;
@@ -81,11 +71,12 @@ export class UnifiedLog implements LocalLogOwner {
     this.segments = loaded.segments;
     this.leaderEpochCache = loaded.leaderEpochCache;
     this.producerState = loaded.producerState;
-    this.startOffset = loaded.logStartOffset;
-    this.highWatermarkOffset = loaded.logStartOffset;
     this.local = new LocalLog(environment, dir, loaded, this);
-    this.appender = new LogAppender(environment, this, this.local);
-    this.updateFirstUnstableOffset();
+    this.offsets = new LogOffsets(this.local, this.producerState, loaded.logStartOffset);
+    this.roller = new LogRoller(environment, this.local, this.producerState);
+    this.appender = new LogAppender(environment, this, this.local, this.roller);
+    this.cutter = new LogCutter(environment, this, this.local, this.offsets, this.roller);
+    this.queries = new LogQueries(environment, this, this.local, this.offsets);
   }
 
   // What it is.
@@ -113,7 +104,7 @@ export class UnifiedLog implements LocalLogOwner {
   }
 
   get logStartOffset(): Offset {
-    return this.startOffset;
+    return this.offsets.logStartOffset;
   }
 
   /** Behind the last record that is written (under the `fsync` policy: and synced). */
@@ -127,17 +118,12 @@ export class UnifiedLog implements LocalLogOwner {
   }
 
   get highWatermark(): Offset {
-    return this.highWatermarkOffset;
+    return this.offsets.highWatermark;
   }
 
-  /**
-   * The first offset of the oldest open transaction if that is below the high watermark, which it is else.
-   */
+  /** The first offset of the oldest open transaction if that is below the high watermark, which it is else. */
   get lastStableOffset(): Offset {
-    const { firstUnstable } = this;
-    return firstUnstable !== undefined && firstUnstable < this.highWatermarkOffset
-      ? firstUnstable
-      : this.highWatermarkOffset;
+    return this.offsets.lastStableOffset;
   }
 
   /** All below is known to be on disk: a start after a crash reads from here. */
@@ -155,10 +141,6 @@ export class UnifiedLog implements LocalLogOwner {
 
   get activeProducers(): ReadonlyMap<ProducerId, ProducerStateEntry> {
     return this.producerState.activeProducers;
-  }
-
-  hasOngoingTransaction(producerId: ProducerId, producerEpoch: number): boolean {
-    return this.producerState.hasOngoingTransaction(producerId, producerEpoch);
   }
 
   // Appending.
@@ -217,8 +199,7 @@ export class UnifiedLog implements LocalLogOwner {
 
   /** For {@link LocalLog}. */
   forgetFrom(offset: Offset): void {
-    this.leaderEpochCache.truncateFromEnd(offset);
-    this.rebuildProducerState(offset);
+    this.cutter.forgetFrom(offset);
   }
 
   /** Whether {@link checkSpace} throws. */
@@ -259,41 +240,12 @@ export class UnifiedLog implements LocalLogOwner {
     isolation: FetchIsolation,
     minOneMessage: boolean,
   ): FetchDataInfo {
-    const { local } = this;
-    local.checkOnline();
-    const { logEndOffset } = local;
-    if (startOffset < this.startOffset || startOffset > logEndOffset) {
-      throw new KafkaError(
-        Errors.OFFSET_OUT_OF_RANGE,
-        `offset ${startOffset} is not within ${this.startOffset} to ${logEndOffset}`,
-      );
-    }
-    const committed = isolation === 'txnCommitted';
-    const maxOffset =
-      isolation === 'logEnd' ? logEndOffset : committed ? this.lastStableOffset : this.highWatermarkOffset;
-    if (startOffset >= maxOffset || (maxBytes <= 0 && !minOneMessage)) {
-      return {
-        fetchOffset: this.offsetMetadata(startOffset),
-        slices: [],
-        sizeInBytes: 0,
-        abortedTransactions: committed ? [] : undefined,
-      };
-    }
-    const { fetchOffset, slices, sizeInBytes, upperBound } = local.reader.plan(
-      startOffset,
-      maxBytes,
-      maxOffset,
-      minOneMessage,
-    );
-    const aborted = committed
-      ? this.dir.onDisk(() => abortedTransactions(this.environment, this, startOffset, upperBound))
-      : undefined;
-    return { fetchOffset, slices, sizeInBytes, abortedTransactions: aborted };
+    return this.queries.read(startOffset, maxBytes, isolation, minOneMessage);
   }
 
   /** Where `offset` lies: the batch's own place if it was appended lately, else one shortly before it. */
   offsetMetadata(offset: Offset): LogOffsetMetadata {
-    return this.local.reader.offsetMetadata(offset, this.logEndOffset);
+    return this.queries.offsetMetadata(offset);
   }
 
   /**
@@ -305,8 +257,7 @@ export class UnifiedLog implements LocalLogOwner {
     target: Timestamp,
     isolation: FetchIsolation = 'highWatermark',
   ): TimestampAndOffset | undefined {
-    this.local.checkOnline();
-    return this.dir.onDisk(() => fetchOffsetByTimestamp(this, target, isolation));
+    return this.queries.fetchOffsetByTimestamp(target, isolation);
   }
 
   /**
@@ -314,24 +265,15 @@ export class UnifiedLog implements LocalLogOwner {
    * first.
    */
   legacyFetchOffsetsBefore(timestamp: Timestamp, maxOffsets: number): Offset[] {
-    this.local.checkOnline();
-    return this.dir.onDisk(() =>
-      legacyFetchOffsetsBefore(this, this.environment.disk, timestamp, maxOffsets),
-    );
+    return this.queries.legacyFetchOffsetsBefore(timestamp, maxOffsets);
   }
 
   // High watermark.
 
   /** Sets it, up or down, within `logStartOffset` and `logEndOffset` (S6). Returns what it became. */
   updateHighWatermark(offset: Offset): Offset {
-    const clipped = offset < this.startOffset ? this.startOffset : min64(offset, this.logEndOffset);
-    if (clipped !== this.highWatermarkOffset) {
-      this.highWatermarkOffset = clipped;
-      this.producerState.onHighWatermarkUpdated(clipped);
-      this.updateFirstUnstableOffset();
-      this.listener?.onHighWatermarkUpdated?.(this);
-    }
-    return clipped;
+    if (this.offsets.updateHighWatermark(offset)) this.listener?.onHighWatermarkUpdated?.(this);
+    return this.highWatermark;
   }
 
   /** Moves it up to `offset`, which may not be above `logEndOffset`. Whether it moved. */
@@ -341,14 +283,9 @@ export class UnifiedLog implements LocalLogOwner {
       'S6',
       () => `high watermark ${offset} above log end offset ${this.logEndOffset}`,
     );
-    if (offset <= this.highWatermarkOffset) return false;
+    if (offset <= this.highWatermark) return false;
     this.updateHighWatermark(offset);
     return true;
-  }
-
-  private updateFirstUnstableOffset(): void {
-    const first = this.producerState.firstUnstableOffset;
-    this.firstUnstable = first === undefined ? undefined : max64(first, this.startOffset);
   }
 
   // Leader epochs.
@@ -376,32 +313,13 @@ export class UnifiedLog implements LocalLogOwner {
   // Rolling, cutting, deleting.
 
   /** Begins a new segment. */
-  roll(baseOffset: Offset = this.stagedEndOffset): void {
-    this.local.checkOnline();
-    this.rollTo(baseOffset);
+  roll(baseOffset?: Offset): void {
+    this.roller.roll(baseOffset);
   }
 
   /** Begins a new segment when `segment.ms` is over also if no record comes: what is old may be cleaned and go. */
   rollIfDue(): void {
-    this.local.checkOnline();
-    if (this.local.isRollDue(this.environment.runtime.clock.wallMs())) this.roll();
-  }
-
-  /** Where there is no room for the files of a new segment, the one before it goes on. */
-  private rollTo(baseOffset: Offset): void {
-    const { local, producerState } = this;
-    const hasRolled = this.dir.onDiskWithRoom(() => {
-      if (!local.finishActiveSegment(baseOffset)) return false;
-      producerState.updateMapEndOffset(baseOffset);
-      producerState.takeSnapshot();
-      local.addSegment(baseOffset);
-      return true;
-    });
-    if (!hasRolled) return;
-    // As in Kafka, the segment that is full goes to the disk in the background.
-    this.environment.runtime.timers.soon(() => {
-      if (!local.isClosed && !this.dir.isOffline) void this.flush(baseOffset).catch(() => {});
-    });
+    this.roller.rollIfDue();
   }
 
   /** Resolves when nothing staged waits for a write or fsync; `undefined` if that is so now. */
@@ -414,70 +332,12 @@ export class UnifiedLog implements LocalLogOwner {
    * settled} first.
    */
   truncateTo(offset: Offset): boolean {
-    const { local, leaderEpochCache } = this;
-    local.prepareToTruncate();
-    if (offset >= local.stagedEndOffset) {
-      // A leader that wrote nothing in its epoch has noted where it began: no record stands for that.
-      leaderEpochCache.truncateFromEnd(local.stagedEndOffset);
-      return false;
-    }
-    if (offset < this.segments.first!.baseOffset) {
-      this.truncateFullyAndStartAt(offset);
-      return true;
-    }
-    this.dir.onDisk(() => {
-      this.lowerCleanerCheckpoint(offset);
-      local.truncateTo(offset);
-      this.startOffset = min64(this.startOffset, offset);
-      if (this.highWatermarkOffset > offset) this.updateHighWatermark(offset);
-      leaderEpochCache.truncateFromEnd(offset);
-      // Not later: what stood there before would contradict the batches that come now.
-      leaderEpochCache.persist();
-      this.producerState.clearVerifications();
-      this.rebuildProducerState(offset);
-    });
-    return true;
+    return this.cutter.truncateTo(offset);
   }
 
   /** Removes all records; the log is empty at `offset`. */
   truncateFullyAndStartAt(offset: Offset, logStartOffset: Offset = offset): void {
-    const { local, leaderEpochCache } = this;
-    local.prepareToTruncate();
-    this.dir.onDisk(() => {
-      this.lowerCleanerCheckpoint(offset);
-      local.truncateFullyAndStartAt(offset);
-      this.startOffset = logStartOffset;
-      this.highWatermarkOffset = max64(this.highWatermarkOffset, logStartOffset);
-      if (this.highWatermarkOffset > offset) this.updateHighWatermark(offset);
-      leaderEpochCache.clear();
-      leaderEpochCache.persist();
-      this.producerState.truncateFullyAndStartAt(offset);
-      this.updateFirstUnstableOffset();
-    });
-  }
-
-  /**
-   * What comes at `offset` is not compacted. This must be on disk first: a tombstone there would seem to have done its
-   * work, and would go before the records that it deletes.
-   */
-  private lowerCleanerCheckpoint(offset: Offset): void {
-    if (this.cleanerCheckpoint === undefined || this.cleanerCheckpoint <= offset) return;
-    this.cleanerCheckpoint = offset;
-    this.environment.writeCleanerCheckpoint?.(this.logDirectory);
-  }
-
-  private rebuildProducerState(endOffset: Offset): void {
-    const { producerState } = this;
-    const before = new Map(producerState.activeProducers);
-    producerState.truncateAndReload(this.startOffset, endOffset, this.environment.runtime.clock.wallMs());
-    replayProducerState(producerState, this.segments, endOffset);
-    for (const [producerId, entry] of producerState.activeProducers) {
-      const known = before.get(producerId);
-      if (known !== undefined && known !== entry) entry.recall(known, endOffset);
-    }
-    // What was read again does not say that its markers are replicated: the last stable offset would go back (T5).
-    producerState.onHighWatermarkUpdated(this.highWatermarkOffset);
-    this.updateFirstUnstableOffset();
+    this.cutter.truncateFullyAndStartAt(offset, logStartOffset);
   }
 
   /**
@@ -486,21 +346,7 @@ export class UnifiedLog implements LocalLogOwner {
    * {@link deleteOldSegments}. OFFSET_OUT_OF_RANGE above the high watermark (S9). Whether it moved.
    */
   maybeIncrementLogStartOffset(offset: Offset, reason: string): boolean {
-    this.local.checkOnline();
-    if (offset > this.highWatermarkOffset) {
-      throw new KafkaError(
-        Errors.OFFSET_OUT_OF_RANGE,
-        `the log start offset cannot become ${offset}, which is above the high watermark ${this.highWatermarkOffset}`,
-      );
-    }
-    if (offset <= this.startOffset) return false;
-    this.startOffset = offset;
-    this.leaderEpochCache.truncateFromStart(offset);
-    this.producerState.onLogStartOffsetIncremented(offset);
-    this.updateFirstUnstableOffset();
-    this.environment.logger.debug('log start offset moved', { log: this.directory, offset, reason });
-    this.listener?.onLogStartOffsetIncremented?.(this);
-    return true;
+    return this.cutter.maybeIncrementLogStartOffset(offset, reason);
   }
 
   /**
@@ -509,24 +355,7 @@ export class UnifiedLog implements LocalLogOwner {
    * `file.delete.delay.ms`. Returns how many.
    */
   deleteOldSegments(): number {
-    const { local, segments } = this;
-    local.checkOnline();
-    const nowMs = this.environment.runtime.clock.wallMs();
-    return this.dir.onDisk(() => {
-      const deletable = deletableSegments(this, nowMs, segment =>
-        this.environment.logger.warn(
-          'records have timestamps in the future: retention.ms cannot delete them before their time has come',
-          { log: this.directory, segment: segment.baseOffset, nowMs, ...segment.maxTimestampSoFar() },
-        ),
-      );
-      if (deletable.length === 0) return 0;
-      if (deletable.length === segments.size) this.rollTo(this.stagedEndOffset);
-      for (const segment of deletable) segments.remove(segment);
-      this.maybeIncrementLogStartOffset(segments.first!.baseOffset, 'segment deletion');
-      local.deleteSegmentFiles(deletable);
-      for (const segment of deletable) this.producerState.removeSnapshot(segment.baseOffset);
-      return deletable.length;
-    });
+    return this.cutter.deleteOldSegments();
   }
 
   // Compaction.
@@ -538,7 +367,7 @@ export class UnifiedLog implements LocalLogOwner {
 
   /** The aborted transactions that overlap [`from`, `to`), in the order of their markers. */
   collectAbortedTxns(from: Offset, to: Offset): AbortedTxn[] {
-    return this.dir.onDisk(() => collectAbortedTxns(this.environment, this, from, to));
+    return this.queries.collectAbortedTxns(from, to);
   }
 
   /**
@@ -546,18 +375,7 @@ export class UnifiedLog implements LocalLogOwner {
    * some of those are gone (retention): then nothing has changed.
    */
   replaceSegments(old: readonly LogSegment[], baseOffset: Offset, files: SegmentFiles): boolean {
-    this.local.checkOnline();
-    const { all, active } = this.segments;
-    const slot = all.indexOf(old[0]!);
-    if (slot < 0 || old.some((segment, at) => all[slot + at] !== segment)) return false;
-    invariant(!old.includes(active), 'S10', 'the active segment is not compacted');
-    this.dir.onDisk(() => {
-      this.local.replaceSegments(old, baseOffset, files);
-      for (const segment of old) {
-        if (segment.baseOffset !== baseOffset) this.producerState.removeSnapshot(segment.baseOffset);
-      }
-    });
-    return true;
+    return this.cutter.replaceSegments(old, baseOffset, files);
   }
 
   /** What an error of the disk means for this log: see {@link LogDirectoryState.storageError}. */
@@ -634,20 +452,6 @@ export class UnifiedLog implements LocalLogOwner {
     this.local.whenNotSyncing(callback);
   }
 
-  /** `from` is the log of the same records until now: takes over what of it is kept in memory only. */
-  takeOver(from: UnifiedLog): void {
-    for (const { epoch, startOffset } of from.epochEntries) {
-      if (epoch > (this.latestEpoch ?? -1)) this.assignEpochStartOffset(epoch, startOffset);
-    }
-    for (const [producerId, entry] of this.producerState.activeProducers) {
-      const known = from.activeProducers.get(producerId);
-      if (known !== undefined) entry.recall(known, this.logEndOffset);
-    }
-    this.producerState.takeVerifications(from.producerState);
-    this.cleanerCheckpoint = from.cleanerCheckpoint;
-    this.updateHighWatermark(from.highWatermark);
-  }
-
   /** Another log has taken its place: the directory gets the name `directory`. Reads that have begun go on. */
   moveAside(directory: string): void {
     this.local.moveAside(directory);
@@ -678,17 +482,8 @@ export class UnifiedLog implements LocalLogOwner {
     this.currentTopicId = topicId;
   }
 
-  removeExpiredProducers(nowMs: number): void {
-    this.producerState.removeExpiredProducers(nowMs);
-  }
-
   /** Moves the directory out of the way, to be deleted or looked at; the log takes no more calls. */
   retireTo(directory: string): void {
     this.local.retireTo(directory);
-  }
-
-  /** How far this log is behind `end`, for DescribeLogDirs. */
-  lagTo(end: Offset): number {
-    return Math.max(0, diff64(end, this.logEndOffset));
   }
 }

@@ -291,7 +291,7 @@ describe('UnifiedLog', () => {
       runtime.turn();
       log.updateHighWatermark(log.logEndOffset);
       expect([log.highWatermark, log.lastStableOffset]).toEqual([6, 1]);
-      expect(log.hasOngoingTransaction(1, 0)).toBe(true);
+      expect(log.producerState.hasOngoingTransaction(1, 0)).toBe(true);
       log.appendAsLeader(markerOf(1, 0, true), 0, { origin: 'coordinator' });
       runtime.turn();
       expect(log.lastStableOffset).toBe(1);

@@ -148,9 +148,9 @@ describe('the verification of transactions in a log', () => {
     const { log, runtime } = await verifying();
     const expired = ask(log);
     const now = runtime.clock.wallMs();
-    log.removeExpiredProducers(now + EXPIRATION_MS - 1);
+    log.producerState.removeExpiredProducers(now + EXPIRATION_MS - 1);
     expect(ask(log)).toBe(expired);
-    log.removeExpiredProducers(now + EXPIRATION_MS);
+    log.producerState.removeExpiredProducers(now + EXPIRATION_MS);
     expect(append(log, expired)).toBe(Errors.INVALID_TXN_STATE);
     for (let at = 0; at < 3; at++) log.appendAsLeader(batchOf(), 0);
     runtime.turn();

@@ -236,7 +236,10 @@ async function check(model: Model, { log }: OpenedLog): Promise<void> {
   for (const [producer, sequence] of model.sequences) {
     if (producer > 0)
       expect([producer, log.activeProducers.get(producer)?.lastSequence]).toEqual([producer, sequence - 1]);
-    expect([producer, log.hasOngoingTransaction(producer, 0)]).toEqual([producer, model.open.has(producer)]);
+    expect([producer, log.producerState.hasOngoingTransaction(producer, 0)]).toEqual([
+      producer,
+      model.open.has(producer),
+    ]);
   }
   const epochs = log.epochEntries;
   expect(epochs.every((entry, at) => at === 0 || entry.startOffset > epochs[at - 1]!.startOffset)).toBe(true);

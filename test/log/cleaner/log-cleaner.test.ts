@@ -246,7 +246,7 @@ describe('LogCleaner', () => {
     runtime.disk.crash('keep');
     const again = await openCompacted({}, runtime);
     expect(again.log.activeProducers.get(2)?.lastSequence).toBe(5);
-    expect(again.log.hasOngoingTransaction(2, 0)).toBe(false);
+    expect(again.log.producerState.hasOngoingTransaction(2, 0)).toBe(false);
     expect(again.log.activeProducers.get(1)?.lastSequence).toBe(5);
   });
 

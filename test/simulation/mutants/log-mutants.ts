@@ -1,6 +1,7 @@
 import { AppendQueue } from '../../../src/log/append-queue.ts';
 import { OffsetMap } from '../../../src/log/cleaner/offset-map.ts';
 import { LeaderEpochFileCache } from '../../../src/log/leader-epoch-file-cache.ts';
+import { LogCutter } from '../../../src/log/log-cutter.ts';
 import { LogSegment } from '../../../src/log/log-segment.ts';
 import { OffsetIndex } from '../../../src/log/offset-index.ts';
 import { ProducerStateEntry } from '../../../src/log/producer-state-entry.ts';
@@ -68,7 +69,7 @@ export const logMutants: readonly Mutant[] = [
     name: 'producer-state-survives-truncation',
     description: 'What a truncation takes from the log stays in the state of the producers.',
     caughtBy: ['T1'],
-    apply: () => patch(UnifiedLog, 'rebuildProducerState', () => () => {}),
+    apply: () => patch(LogCutter, 'rebuildProducerState', () => () => {}),
   },
   {
     name: 'producer-state-lost-at-restart',
