@@ -54,6 +54,8 @@ const WANTED = [
   'a marker of a replaced coordinator arrived',
   'a late EndTxnRequest met a later transaction',
   'a late ProduceRequest met a later transaction',
+  'a producer took up the new protocol',
+  'a producer went back to the old protocol',
 ];
 /** A campaign of so many seeds, without a defect, fails if it has not reached all of {@link WANTED}. */
 const SEEDS_TO_REACH_ALL = 300;

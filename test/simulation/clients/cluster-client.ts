@@ -6,7 +6,7 @@ import type { Infer, Input, Message } from '../../../src/protocol/schema.ts';
 import type { Runtime, Timer } from '../../../src/runtime/runtime.ts';
 import { type PartitionKey, partitionKey } from '../checkers/history.ts';
 import type { SimRandom } from '../sim-random.ts';
-import { type Api, ProtocolConnection, Unanswered } from './protocol-connection.ts';
+import { type Api, type FinalizedFeatures, ProtocolConnection, Unanswered } from './protocol-connection.ts';
 
 /** What a client believes of a partition. */
 export interface KnownPartition {
@@ -73,6 +73,7 @@ export class ClusterClient {
   private refreshing: Promise<void> | undefined;
   private refreshedMs = Number.NEGATIVE_INFINITY;
   private closed = false;
+  private features: FinalizedFeatures = { epoch: -1, levels: new Map() };
   /** Topics that are asked for. */
   private readonly interest: readonly string[];
 
@@ -90,6 +91,11 @@ export class ClusterClient {
 
   nowMs(): number {
     return this.runtime.clock.monotonicMs();
+  }
+
+  /** The level of a feature by the newest of what brokers said when connections to them were made; 0 if it has none. */
+  featureLevel(name: string): number {
+    return this.features.levels.get(name) ?? 0;
   }
 
   /** Partitions of a topic, empty until metadata name it. */
@@ -199,6 +205,7 @@ export class ClusterClient {
       requestTimeoutMs,
       problem => onProtocolError(problem),
     );
+    if (connection.features.epoch > this.features.epoch) this.features = connection.features;
     if (this.closed) {
       connection.destroy('the client has gone');
       throw new Unanswered('the client has gone', false);

@@ -1,5 +1,6 @@
 import { ByteReader } from '../../../src/base/byte-reader.ts';
 import { ByteWriter } from '../../../src/base/byte-writer.ts';
+import type { Int64 } from '../../../src/base/int64.ts';
 import type { HostAndPort } from '../../../src/config/listeners.ts';
 import { codecOf } from '../../../src/protocol/codec.ts';
 import { FrameDecoder } from '../../../src/protocol/frame-decoder.ts';
@@ -27,6 +28,13 @@ export class Unanswered extends Error {
   }
 }
 
+/** What a broker says of the features of its cluster. */
+export interface FinalizedFeatures {
+  /** Of the metadata that say so; -1 if it does not know any. */
+  readonly epoch: Int64;
+  readonly levels: ReadonlyMap<string, number>;
+}
+
 interface InFlight {
   readonly correlationId: number;
   readonly timer: Timer | undefined;
@@ -50,6 +58,8 @@ export class ProtocolConnection {
   private readonly decoder = new FrameDecoder(MAX_FRAME_BYTES);
   private readonly inFlight: InFlight[] = [];
   private readonly versions = new Map<number, { min: number; max: number }>();
+  /** The levels that the cluster agrees on, as the broker knew them when this connection was made. */
+  features: FinalizedFeatures = { epoch: -1, levels: new Map() };
   private nextCorrelationId: number;
   private closedBy: string | undefined;
   /** Told of bytes that are no answer, or not the right one. */
@@ -100,6 +110,9 @@ export class ProtocolConnection {
     for (const { apiKey, minVersion, maxVersion } of answer.apiKeys) {
       connection.versions.set(apiKey, { min: minVersion, max: maxVersion });
     }
+    const { finalizedFeaturesEpoch: epoch, finalizedFeatures } = answer;
+    const levels = new Map(finalizedFeatures.map(({ name, maxVersionLevel }) => [name, maxVersionLevel]));
+    connection.features = { epoch, levels };
     return connection;
   }
 

@@ -1,4 +1,5 @@
 import type { Int64 } from '../../../src/base/int64.ts';
+import { FeatureName } from '../../../src/metadata/features.ts';
 import { Errors, isRetriable } from '../../../src/protocol/errors.ts';
 import { ProduceRequest, ProduceResponse } from '../../../src/protocol/messages/00-produce.ts';
 import { OffsetFetchRequest, OffsetFetchResponse } from '../../../src/protocol/messages/09-offset-fetch.ts';
@@ -36,8 +37,8 @@ export interface TransactionalProducerSettings extends WorkerSettings {
   readonly transactionalId: string;
   /** No other producer has its id. */
   readonly isAlone: boolean;
-  /** 1: it adds partitions itself, and keeps its epoch. 2: the protocol of KIP-890. */
-  readonly transactionVersion: 1 | 2;
+  /** 1: it adds partitions itself, and keeps its epoch. 2: it knows the protocol of KIP-890, too. */
+  readonly newestVersion: 1 | 2;
   readonly transactionTimeoutMs: number;
   readonly valueBytes: number;
   readonly maxTransactions: number;
@@ -98,6 +99,8 @@ const CUT_LATE_MS = 5_000;
 const RETRY_BACKOFF_MS = 20;
 /** How often the offset is read instead of a transaction. */
 const READS = 0.05;
+/** Of its transactions, before how many it has closed the connection to its coordinator: it was idle for long. */
+const RECONNECTS = 0.05;
 /** At the end, where what is waited for may have been lost. */
 const GIVE_UP_MS = 20_000;
 
@@ -144,6 +147,9 @@ type Step = 'done' | 'failed' | 'fenced' | 'crashed';
  * careful producer raises the epoch before the next one where a request was not answered. Kafka's does so only where a part
  * has failed: else its next transactions are *exposed*, until the epoch changes for another reason. In the new protocol each
  * transaction has an epoch of its own, and nothing is done about late requests: the brokers promise that they do nothing.
+ *
+ * Which protocol it speaks is what brokers say of the feature `transaction.version` when they are connected to, as known when
+ * the producer is initialized or a transaction ends. The first transaction of the new one has another epoch than all before.
  */
 export class SimTransactionalProducer extends SimWorker<TransactionalProducerSettings> {
   private readonly sometimes: (state: string) => void;
@@ -151,6 +157,8 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
   private readonly coordinators = new Map<CoordinatorKind, number>();
   private readonly sequences = new Map<PartitionKey, number>();
   private producer: Producer | undefined;
+  /** The protocol of the present transaction, else of the next one. */
+  private version: 1 | 2 = 1;
   private transactions = 0;
   private values = 0;
   /** A part of this transaction has failed: sequences may lack, and Kafka's producer raises its epoch. */
@@ -330,7 +338,13 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
     if (before !== undefined && answered.isRepeated) this.sometimes('an epoch bump was retried');
     const { producerId, producerEpoch } = answered.answer;
     this.become({ id: producerId, epoch: producerEpoch });
+    if (before === undefined) this.version = this.knownVersion();
     return true;
+  }
+
+  private knownVersion(): 1 | 2 {
+    const level = this.cluster.featureLevel(FeatureName.TRANSACTION_VERSION);
+    return level >= 2 ? this.settings.newestVersion : 1;
   }
 
   private become(producer: Producer): void {
@@ -344,8 +358,11 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
   // A transaction
 
   private async transaction(draft: Draft): Promise<TransactionOutcome> {
-    const { history, name, settings } = this;
-    const { transactionalId, transactionVersion } = settings;
+    const { history, name, settings, cluster, version: transactionVersion } = this;
+    const { transactionalId } = settings;
+    const coordinator = this.coordinators.get('transaction');
+    if (coordinator !== undefined && cluster.random.chance(RECONNECTS))
+      cluster.disconnect(coordinator, 'it was idle for long');
     const txn = history.newOp();
     this.transactions++;
     this.hasFailed = this.isTainted = false;
@@ -362,8 +379,10 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
     const outcome = await this.carryOut(txn, draft);
     history.record(name, { kind: 'txnEnd', txn, outcome });
     if (this.producer === undefined || transactionVersion === 2) return outcome;
+    const isUpgraded = this.version === 2;
+    if (isUpgraded) this.sometimes('a producer took up the new protocol');
     // What may come late is fenced.
-    if (this.hasFailed || (this.isTainted && settings.isCareful)) await this.initialize();
+    if (this.hasFailed || isUpgraded || (this.isTainted && settings.isCareful)) await this.initialize();
     else if (this.isTainted) this.isExposed = true;
     return outcome;
   }
@@ -386,8 +405,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
 
   private async fill(txn: number, { partitions, batches, withOffset }: Draft): Promise<Step> {
     const { random } = this.cluster;
-    const isOld = this.settings.transactionVersion === 1;
-    if (isOld && partitions.length > 0) {
+    if (this.version === 1 && partitions.length > 0) {
       const step = await this.addPartitions(partitions);
       if (step !== 'done') return step;
     }
@@ -461,7 +479,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
     records: Buffer,
   ): Promise<{ code: number; offset: Int64 }> {
     if (leader < 0) return { code: Errors.LEADER_NOT_AVAILABLE, offset: -1 };
-    const { transactionalId, transactionVersion } = this.settings;
+    const { transactionalId } = this.settings;
     try {
       const answer = await this.cluster.ask(
         leader,
@@ -472,7 +490,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
           timeoutMs: PRODUCE_TIMEOUT_MS,
           topicData: [{ name: topic, partitionData: [{ index, records }] }],
         }),
-        { maxVersion: VERSIONS[transactionVersion].produce, cut: this.drawCut(ProduceRequest) },
+        { maxVersion: VERSIONS[this.version].produce, cut: this.drawCut(ProduceRequest) },
       );
       const result = answer.responses[0]?.partitionResponses[0];
       return { code: result?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR, offset: result?.baseOffset ?? -1 };
@@ -485,12 +503,12 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
 
   private async commitOffset(txn: number): Promise<Step> {
     const { history, name, group } = this;
-    const { transactionalId, transactionVersion, topic } = this.settings;
+    const { transactionalId, topic } = this.settings;
     const { id: producerId, epoch: producerEpoch } = this.producer!;
     const producer = { transactionalId, producerId, producerEpoch };
     const offset = history.newOp();
     history.record(name, { kind: 'txnOffset', txn, group, offset });
-    if (transactionVersion === 1) {
+    if (this.version === 1) {
       const added = await this.call(
         'transaction',
         ADD_OFFSETS,
@@ -504,7 +522,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
     const committed = await this.call(
       'group',
       TXN_OFFSET_COMMIT,
-      VERSIONS[transactionVersion].txnOffsetCommit,
+      VERSIONS[this.version].txnOffsetCommit,
       {
         ...producer,
         groupId: group,
@@ -522,18 +540,21 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
   }
 
   private async end(isCommit: boolean, isLate: boolean): Promise<TransactionOutcome> {
-    const { transactionalId, transactionVersion, isAlone } = this.settings;
+    const { transactionalId, isAlone } = this.settings;
     const { id: producerId, epoch: producerEpoch } = this.producer!;
+    const { version } = this;
+    this.version = this.knownVersion();
+    if (this.version < version) this.sometimes('a producer went back to the old protocol');
     const answered = await this.call(
       'transaction',
       END_TXN,
-      VERSIONS[transactionVersion].endTxn,
+      VERSIONS[version].endTxn,
       { transactionalId, producerId, producerEpoch, committed: isCommit },
       ({ errorCode }) => errorCode,
     );
     if (answered?.code === Errors.NONE) {
       const { answer } = answered;
-      if (transactionVersion === 2) this.become({ id: answer.producerId, epoch: answer.producerEpoch });
+      if (version === 2) this.become({ id: answer.producerId, epoch: answer.producerEpoch });
       if (isCommit) this.sometimes('a transaction was committed');
       return isCommit ? 'committed' : 'aborted';
     }

@@ -1,6 +1,8 @@
 import type { SimRandom } from '../sim-random.ts';
 import type { WorldOptions } from '../world-options.ts';
+import { FeatureName } from '../../../src/metadata/features.ts';
 import type { TopicPlan } from './sim-admin.ts';
+import type { FeatureAdminSettings } from './sim-feature-admin.ts';
 import type { TransactionalProducerSettings } from './sim-transactional-producer.ts';
 import { TRANSACTIONAL_TOPIC } from '../checkers/transactions.ts';
 
@@ -8,6 +10,8 @@ import { TRANSACTIONAL_TOPIC } from '../checkers/transactions.ts';
 export interface TransactionPlan {
   readonly topic: TopicPlan;
   readonly producers: readonly TransactionalProducerSettings[];
+  /** Somebody moves `transaction.version` while they work. */
+  readonly featureAdmin: FeatureAdminSettings | undefined;
 }
 
 /** `undefined` in half of the seeds. */
@@ -38,7 +42,7 @@ export function drawTransactions(
       topic: TRANSACTIONAL_TOPIC,
       transactionalId: `id-${sharesId && index === 1 ? 0 : index}`,
       isAlone: !(sharesId && count > 1 && index < 2),
-      transactionVersion: transactionVersion === 2 && random.chance(0.75) ? 2 : 1,
+      newestVersion: random.chance(0.75) ? 2 : 1,
       transactionTimeoutMs: timeoutMs,
       thinkMs: random.pick([1, 10, 50]),
       valueBytes: random.pick([10, 100, 400]),
@@ -52,5 +56,14 @@ export function drawTransactions(
       offsets: random.pick([0, 0.3, 0.7]),
       mayLose: lossAllowed || uncleanElection,
     })),
+    // At 0 records have another format, which those of the other levels cannot go back to.
+    featureAdmin:
+      transactionVersion > 0 && random.chance(0.4)
+        ? {
+            feature: FeatureName.TRANSACTION_VERSION,
+            levels: [1, 2],
+            thinkMs: random.pick([100, 500, 2_000]),
+          }
+        : undefined,
   };
 }

@@ -16,6 +16,7 @@ import type {
 import { ClusterClient } from './cluster-client.ts';
 import { type AdminSettings, SimAdmin } from './sim-admin.ts';
 import { SimConsumer } from './sim-consumer.ts';
+import { SimFeatureAdmin } from './sim-feature-admin.ts';
 import { drawKeyedWriter, SimKeyedWriter } from './sim-keyed-writer.ts';
 import { drawLogAdmin, SimLogAdmin } from './sim-log-admin.ts';
 import { SimOperator } from './sim-operator.ts';
@@ -134,15 +135,14 @@ function makeClients(world: WorldView, swarm: Swarm, history: History, makeClien
 /** Who writes in transactions, and who reads what they commit. */
 function transactionalClients(
   world: WorldView,
-  { topic: { topic }, producers }: TransactionPlan,
+  { topic: { topic }, producers, featureAdmin }: TransactionPlan,
   history: History,
   makeClient: ClientMaker,
 ): SimClient[] {
+  const sometimes = (state: string): void => world.sometimes(state);
   const writers = producers.map((settings, index) => {
     const cluster = makeClient(`transactional-${index + 1}`, [topic]);
-    return new Awaited(
-      new SimTransactionalProducer(cluster, settings, history, state => world.sometimes(state)),
-    );
+    return new Awaited(new SimTransactionalProducer(cluster, settings, history, sometimes));
   });
   const reader = new SimTransactionalReader(
     makeClient('transactional-reader', [topic]),
@@ -150,7 +150,9 @@ function transactionalClients(
     history,
     Promise.all(writers.map(({ whenStopped }) => whenStopped)),
   );
-  return [...writers, reader];
+  if (featureAdmin === undefined) return [...writers, reader];
+  const admin = new SimFeatureAdmin(makeClient('feature-admin', []), featureAdmin, history, sometimes);
+  return [...writers, reader, admin];
 }
 
 /** The offsets after the last record of each partition that was acknowledged with acks=all. */
