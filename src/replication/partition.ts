@@ -1,49 +1,19 @@
 import { invariant } from '../base/assert.ts';
-import {
-  add64,
-  type BrokerEpoch,
-  type LeaderEpoch,
-  min64,
-  type Offset,
-  type ProducerId,
-} from '../base/int64.ts';
-import type { Logger } from '../base/logger.ts';
+import { add64, type LeaderEpoch, min64, type Offset, type ProducerId } from '../base/int64.ts';
 import type { Uuid } from '../base/uuid.ts';
 import type { LogAppendInfo } from '../log/log-append-info.ts';
 import type { LogOffsetsListener } from '../log/log-offsets-listener.ts';
 import { type TopicPartition, topicPartitionKey } from '../log/topic-partition.ts';
 import type { AppendOptions, UnifiedLog } from '../log/unified-log.ts';
 import type { VerificationGuard } from '../log/verification-guard.ts';
-import type { ClusterImage } from '../metadata/cluster-image.ts';
 import type { PartitionRegistration } from '../metadata/partition-registration.ts';
-import { Errors, errorName, KafkaError } from '../protocol/errors.ts';
-import type { Clock } from '../runtime/runtime.ts';
-import type { AlterPartitionManager, AlterPartitionResult } from './alter-partition-manager.ts';
-import {
-  type BrokerState,
-  committedState,
-  type PartitionState,
-  pendingExpandState,
-  pendingShrinkState,
-} from './partition-state.ts';
+import { Errors, KafkaError } from '../protocol/errors.ts';
+import type { PartitionContext } from './partition-context.ts';
+import { PartitionIsr } from './partition-isr.ts';
+import type { PartitionState } from './partition-state.ts';
 import { type HighWatermarkCallback, PartitionWaits, type PartitionWatcher } from './partition-waits.ts';
 import { type LowWatermarkCallback, LowWatermarkWaits } from './low-watermark-waits.ts';
 import { type FollowerFetch, Replica } from './replica.ts';
-
-/** What all partitions of a broker share. */
-export interface PartitionContext {
-  readonly localId: number;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly alterPartitions: AlterPartitionManager;
-  /** The brokers as the latest metadata has them. */
-  cluster(): ClusterImage;
-  localBrokerEpoch(): BrokerEpoch;
-  /** `replica.lag.time.max.ms` */
-  replicaLagTimeMaxMs(): number;
-  /** Looks at the ISR of the partition again in a while. */
-  checkIsrLater(partition: Partition): void;
-}
 
 /**
  * A replica of a partition on this broker: its role as the controller decided it, its log, what a leader knows of its
@@ -62,7 +32,7 @@ export class Partition implements LogOffsetsListener {
   readonly topicId: Uuid;
   private readonly context: PartitionContext;
   private current: PartitionRegistration;
-  private state: PartitionState;
+  private readonly isr: PartitionIsr;
   private localLog: UnifiedLog | undefined;
   private offlineError: KafkaError | undefined;
   private readonly replicas = new Map<number, Replica>();
@@ -83,7 +53,7 @@ export class Partition implements LogOffsetsListener {
     this.topicId = topicId;
     this.context = context;
     this.current = registration;
-    this.state = committedState(registration.isr, registration.partitionEpoch);
+    this.isr = new PartitionIsr(this, context, registration);
   }
 
   // What it is.
@@ -94,7 +64,7 @@ export class Partition implements LogOffsetsListener {
   }
 
   get partitionState(): PartitionState {
-    return this.state;
+    return this.isr.state;
   }
 
   get leaderEpoch(): LeaderEpoch {
@@ -143,16 +113,16 @@ export class Partition implements LogOffsetsListener {
   }
 
   get isUnderMinIsr(): boolean {
-    return this.state.isr.length < this.effectiveMinIsr;
+    return this.isr.state.isr.length < this.effectiveMinIsr;
   }
 
   /** A leader whose followers are not all in its ISR. */
   get isUnderReplicated(): boolean {
-    return this.isLeader && this.state.isr.length < this.current.replicas.length;
+    return this.isLeader && this.isr.state.isr.length < this.current.replicas.length;
   }
 
   isInSync(brokerId: number): boolean {
-    return this.state.isr.includes(brokerId);
+    return this.isr.state.isr.includes(brokerId);
   }
 
   /**
@@ -199,11 +169,11 @@ export class Partition implements LogOffsetsListener {
     this.checkEpoch(leaderEpoch);
     const isNewLeader = !this.isLeader;
     const isNewEpoch = isNewLeader || leaderEpoch !== this.current.leaderEpoch;
-    if (!isNewEpoch && partitionEpoch < this.state.partitionEpoch) return;
-    const isSameState = !isNewEpoch && partitionEpoch === this.state.partitionEpoch;
+    if (!isNewEpoch && partitionEpoch < this.isr.state.partitionEpoch) return;
+    const isSameState = !isNewEpoch && partitionEpoch === this.isr.state.partitionEpoch;
     this.current = registration;
     this.attach(log);
-    if (!isSameState) this.state = committedState(registration.isr, partitionEpoch);
+    if (!isSameState) this.isr.adopt(registration);
     this.updateReplicas(registration);
     if (isNewEpoch) {
       // Who waits for the low watermark goes on: what the followers have deleted is known across epochs.
@@ -229,9 +199,9 @@ export class Partition implements LogOffsetsListener {
     this.checkEpoch(leaderEpoch);
     const isNewEpoch =
       this.isLeader || this.localLog === undefined || leaderEpoch !== this.current.leaderEpoch;
-    if (!isNewEpoch && partitionEpoch < this.state.partitionEpoch) return false;
+    if (!isNewEpoch && partitionEpoch < this.isr.state.partitionEpoch) return false;
     this.current = registration;
-    this.state = committedState(registration.isr, partitionEpoch);
+    this.isr.adopt(registration);
     this.epochStartOffset = undefined;
     this.replicas.clear();
     this.attach(log);
@@ -324,9 +294,10 @@ export class Partition implements LogOffsetsListener {
   appendAsLeader(records: Buffer, acks: number, options: AppendOptions): LogAppendInfo {
     const log = this.leaderLog();
     if (acks === -1 && this.isUnderMinIsr) {
+      const { isr } = this.isr.state;
       throw new KafkaError(
         Errors.NOT_ENOUGH_REPLICAS,
-        `${this.name} has ${this.state.isr.length} replicas in sync (${this.state.isr.join(', ')}), ` +
+        `${this.name} has ${isr.length} replicas in sync (${isr.join(', ')}), ` +
           `min.insync.replicas asks for ${this.effectiveMinIsr}`,
       );
     }
@@ -349,7 +320,7 @@ export class Partition implements LogOffsetsListener {
   }
 
   private tooFewReplicas(): KafkaError | undefined {
-    if (this.state.maximalIsr.length >= this.effectiveMinIsr) return undefined;
+    if (this.isr.state.maximalIsr.length >= this.effectiveMinIsr) return undefined;
     return new KafkaError(
       Errors.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
       `${this.name} has fewer than ${this.effectiveMinIsr} replicas in sync since the records were appended`,
@@ -458,7 +429,7 @@ export class Partition implements LogOffsetsListener {
     const hasMoved = replica.logEndOffset !== fetch.fetchOffset;
     const hasDeleted = replica.logStartOffset !== fetch.logStartOffset;
     replica.update(fetch);
-    this.maybeExpandIsr(replica);
+    this.isr.maybeExpandIsr(replica);
     if (hasMoved) this.maybeIncrementHighWatermark();
     if (hasDeleted) this.checkLowWatermark();
   }
@@ -475,18 +446,11 @@ export class Partition implements LogOffsetsListener {
     let offset = end;
     for (const replica of this.replicas.values()) {
       if (replica.logEndOffset >= offset) continue;
-      if (this.state.maximalIsr.includes(replica.brokerId) || this.isJoining(replica, end)) {
+      if (this.isr.state.maximalIsr.includes(replica.brokerId) || this.isr.isJoining(replica, end)) {
         offset = replica.logEndOffset;
       }
     }
     if (offset > log.highWatermark) log.maybeIncrementHighWatermark(offset);
-  }
-
-  /** It would never get into the ISR if the high watermark ran away from it. */
-  private isJoining(replica: Replica, leaderEndOffset: Offset): boolean {
-    const { clock } = this.context;
-    const lagMaxMs = this.context.replicaLagTimeMaxMs();
-    return replica.isCaughtUp(leaderEndOffset, clock.monotonicMs(), lagMaxMs) && this.isEligible(replica);
   }
 
   // The ISR.
@@ -499,125 +463,18 @@ export class Partition implements LogOffsetsListener {
     this.maybeExpandIsrs();
   }
 
-  /** Proposes again what could not be proposed when the follower last fetched. One that is gone does not come back. */
+  /** See {@link PartitionIsr.maybeExpandIsrs}. */
   maybeExpandIsrs(): void {
-    if (!this.isUnderReplicated) return;
-    const nowMs = this.context.clock.monotonicMs();
-    const lagMaxMs = this.context.replicaLagTimeMaxMs();
-    for (const replica of this.replicas.values()) {
-      if (replica.isFetching(nowMs, lagMaxMs)) this.maybeExpandIsr(replica);
-    }
+    this.isr.maybeExpandIsrs();
   }
 
-  /** A follower joins when it has all that is committed and all from before this leader's epoch (R6). */
-  private maybeExpandIsr(replica: Replica): void {
-    const { state } = this;
-    if (state.kind !== 'committed' || state.isr.includes(replica.brokerId)) return;
-    const log = this.localLog;
-    if (log === undefined || this.epochStartOffset === undefined) return;
-    const end = replica.logEndOffset;
-    if (end < log.highWatermark || end < this.epochStartOffset || !this.isEligible(replica)) return;
-    const pending = pendingExpandState(state, replica.brokerId);
-    this.propose(pending, pending.maximalIsr);
-  }
-
-  /** Neither fenced nor shutting down, and alive in the life in which it fetched. */
-  private isEligible(replica: Replica): boolean {
-    const { brokerEpoch } = replica;
-    const broker = this.context.cluster().broker(replica.brokerId);
-    if (broker === undefined || broker.fenced || broker.inControlledShutdown) return false;
-    return brokerEpoch !== undefined && (brokerEpoch === -1 || brokerEpoch === broker.epoch);
-  }
-
-  /** Proposes to drop the members that have not been caught up for `replica.lag.time.max.ms`. */
+  /** See {@link PartitionIsr.maybeShrinkIsr}. */
   maybeShrinkIsr(): void {
-    const { state, localLog: log } = this;
-    if (!this.isLeader || log === undefined || state.kind !== 'committed') return;
-    const { clock, localId } = this.context;
-    const nowMs = clock.monotonicMs();
-    const lagMaxMs = this.context.replicaLagTimeMaxMs();
-    const end = log.logEndOffset;
-    const isLagging = (brokerId: number): boolean =>
-      brokerId !== localId && this.replicas.get(brokerId)?.isCaughtUp(end, nowMs, lagMaxMs) !== true;
-    const isr = state.isr.filter(brokerId => !isLagging(brokerId));
-    if (isr.length === state.isr.length) return;
-    this.propose(pendingShrinkState(state), isr);
+    this.isr.maybeShrinkIsr();
   }
 
-  private propose(pending: PartitionState, isr: readonly number[]): void {
-    const { topicPartition, topicId } = this;
-    const { leaderEpoch } = this.current;
-    const isAccepted = this.context.alterPartitions.submit(
-      {
-        topicPartition,
-        topicId,
-        leaderEpoch,
-        partitionEpoch: pending.partitionEpoch,
-        isr: isr.map(brokerId => this.brokerState(brokerId)),
-      },
-      result => this.onAlterPartitionResult(pending, leaderEpoch, result),
-    );
-    if (!isAccepted) {
-      // That of an earlier leader epoch is not answered yet.
-      this.context.checkIsrLater(this);
-      return;
-    }
-    this.state = pending;
-    const { logger } = this.context;
-    logger.info(pending.kind === 'pendingExpand' ? 'expanding an ISR' : 'shrinking an ISR', {
-      partition: this.name,
-      from: pending.isr,
-      to: isr,
-      highWatermark: this.localLog?.highWatermark,
-      logEndOffset: this.localLog?.logEndOffset,
-      partitionEpoch: pending.partitionEpoch,
-    });
-  }
-
-  private brokerState(brokerId: number): BrokerState {
-    const { localId } = this.context;
-    const brokerEpoch =
-      brokerId === localId
-        ? this.context.localBrokerEpoch()
-        : (this.replicas.get(brokerId)?.brokerEpoch ?? -1);
-    return { brokerId, brokerEpoch };
-  }
-
-  /**
-   * | answer                                               | state afterwards                                        |
-   * |------------------------------------------------------|---------------------------------------------------------|
-   * | NONE                                                 | committed, as the controller says                       |
-   * | INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED          | committed as before, and proposed again in a while      |
-   * | FENCED_LEADER_EPOCH, INVALID_UPDATE_VERSION, ...     | pending, until metadata tells what the controller knows |
-   */
-  private onAlterPartitionResult(
-    pending: PartitionState,
-    leaderEpoch: LeaderEpoch,
-    result: AlterPartitionResult,
-  ): void {
-    if (!this.isLeader || leaderEpoch !== this.current.leaderEpoch) return;
-    if ('isr' in result) {
-      const isNewer = result.leaderEpoch === leaderEpoch && result.partitionEpoch > this.state.partitionEpoch;
-      const isConfirmed = this.state === pending && result.partitionEpoch === pending.partitionEpoch;
-      if (isNewer || isConfirmed) this.commit(committedState(result.isr, result.partitionEpoch));
-      return;
-    }
-    if (this.state !== pending) return;
-    const { errorCode } = result;
-    if (errorCode === Errors.INELIGIBLE_REPLICA || errorCode === Errors.OPERATION_NOT_ATTEMPTED) {
-      this.state = committedState(pending.isr, pending.partitionEpoch);
-      // The controller may be ahead of us or behind. A follower of an idle partition does not name it again.
-      this.context.checkIsrLater(this);
-      return;
-    }
-    this.context.logger.debug('a proposed ISR waits for new metadata', {
-      partition: this.name,
-      error: errorName(errorCode),
-    });
-  }
-
-  private commit(state: PartitionState): void {
-    this.state = state;
+  /** For {@link PartitionIsr}: fewer may be waited for now, and others may join. */
+  onIsrCommitted(): void {
     this.maybeIncrementHighWatermark();
     this.maybeExpandIsrs();
   }

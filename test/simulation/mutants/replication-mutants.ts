@@ -3,6 +3,7 @@ import { DelayedProduce } from '../../../src/replication/delayed-produce.ts';
 import { FetcherPartition } from '../../../src/replication/fetcher-partition.ts';
 import { FetchReader } from '../../../src/replication/fetch-reader.ts';
 import { Partition } from '../../../src/replication/partition.ts';
+import { PartitionIsr } from '../../../src/replication/partition-isr.ts';
 import { PartitionWaits } from '../../../src/replication/partition-waits.ts';
 import { ReplicaFetcher } from '../../../src/replication/replica-fetcher.ts';
 import { type Inner, type Mutant, patch, patchGetter } from './mutant.ts';
@@ -46,13 +47,13 @@ export const replicationMutants: readonly Mutant[] = [
     caughtBy: ['R3', 'R4'],
     apply: () =>
       patch(
-        Partition,
+        PartitionIsr,
         'propose',
         original =>
           function (this: Inner, pending: Inner, isr: Inner) {
             const shrinks = pending.kind === 'pendingShrink';
             original.call(this, shrinks ? { ...pending, maximalIsr: isr } : pending, isr);
-            if (shrinks) this.maybeIncrementHighWatermark();
+            if (shrinks) this.partition.maybeIncrementHighWatermark();
           },
       ),
   },
@@ -61,9 +62,9 @@ export const replicationMutants: readonly Mutant[] = [
     description: 'A member that is about to join the ISR does not hold the high watermark back.',
     caughtBy: ['R3', 'R4'],
     apply: () => {
-      const joining = patch(Partition, 'isJoining', () => () => false);
+      const joining = patch(PartitionIsr, 'isJoining', () => () => false);
       const pending = patch(
-        Partition,
+        PartitionIsr,
         'propose',
         original =>
           function (this: Inner, state: Inner, isr: Inner) {
@@ -88,13 +89,13 @@ export const replicationMutants: readonly Mutant[] = [
     caughtBy: ['R3', 'R4'],
     apply: () =>
       patch(
-        Partition,
+        PartitionIsr,
         'maybeExpandIsr',
         () =>
           function (this: Inner, replica: Inner) {
             const { state } = this;
             if (state.kind !== 'committed' || state.isr.includes(replica.brokerId)) return;
-            if (this.localLog === undefined || !this.isEligible(replica)) return;
+            if (this.partition.log === undefined || !this.isEligible(replica)) return;
             const maximalIsr = [...state.isr, replica.brokerId];
             this.propose({ ...state, kind: 'pendingExpand', maximalIsr }, maximalIsr);
           },
@@ -106,14 +107,16 @@ export const replicationMutants: readonly Mutant[] = [
     caughtBy: ['R4', 'R3'],
     apply: () =>
       patch(
-        Partition,
+        PartitionIsr,
         'maybeExpandIsr',
         original =>
           function (this: Inner, replica: Inner) {
-            const start = this.epochStartOffset;
-            if (start !== undefined) this.epochStartOffset = 0;
+            const { partition } = this;
+            const start = partition.epochStartOffset;
+            if (start !== undefined) partition.epochStartOffset = 0;
             original.call(this, replica);
-            if (start !== undefined && this.epochStartOffset !== undefined) this.epochStartOffset = start;
+            if (start !== undefined && partition.epochStartOffset !== undefined)
+              partition.epochStartOffset = start;
           },
       ),
   },
