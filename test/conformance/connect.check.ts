@@ -10,7 +10,7 @@ import { type ReadRecord, readTopic } from '../support/kcat-records.ts';
 import { ConnectCluster } from './connect-cluster.ts';
 import { WORKER_SESSION_MS } from './connect-worker.ts';
 import { GrowingFile } from './growing-file.ts';
-import { startTransactionalCluster } from './transactional-cluster.ts';
+import { startTransactionalCluster } from '../support/transactional-cluster.ts';
 
 /*
  * Apache Kafka Connect 4.3 in distributed mode with exactly-once support for sources: two files grow, and a file source

@@ -9,7 +9,7 @@ import { readTopic } from '../support/kcat-records.ts';
 import { type RunningCommand, startCommand } from '../support/run-command.ts';
 import { differenceOf } from './difference.ts';
 import { MessageCopier } from './message-copier.ts';
-import { startTransactionalCluster } from './transactional-cluster.ts';
+import { startTransactionalCluster } from '../support/transactional-cluster.ts';
 
 /*
  * Two of Apache Kafka's own TransactionalMessageCopier, members of one group, copy a topic to another in transactions,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fetchWithMaven } from './apache-kafka.ts';
 import { projectRoot, toolsDirectory } from './project.ts';
 import { type CommandOptions, type CommandResult, runCommand } from './run-command.ts';
@@ -38,18 +38,32 @@ export function fetchJavaClient(version: JavaClientVersion): Promise<string> {
   return fetchWithMaven(pom, 'client.version', version, join(toolsDirectory, 'java-client', version));
 }
 
+/** Fetches Kafka Streams 4.3.0 and its published tests. Returns the folder of their jars. */
+export function fetchKafkaStreams(): Promise<string> {
+  const pom = join(projectRoot, 'test/conformance/java/streams-pom.xml');
+  return fetchWithMaven(pom, 'streams.version', '4.3.0', join(toolsDirectory, 'kafka-streams', '4.3.0'));
+}
+
 /**
  * Compiles the Java program of `test/clients/java/<program>/` against one client version (once for each state of
  * its sources) and returns the class path that runs it.
  */
 export async function compileJava(program: string, version: JavaClientVersion): Promise<string> {
   const libraries = await fetchJavaClient(version);
-  const sourceFolder = join(projectRoot, 'test/clients/java', program);
+  return compileAgainst(libraries, join(projectRoot, 'test/clients/java', program), version);
+}
+
+/** As `compileJava`, of a program of `test/conformance/java/<program>/` against what was fetched to `libraries`. */
+export function compileConformanceProgram(program: string, libraries: string): Promise<string> {
+  return compileAgainst(libraries, join(projectRoot, 'test/conformance/java', program), 'conformance');
+}
+
+async function compileAgainst(libraries: string, sourceFolder: string, label: string): Promise<string> {
   const sources = readdirSync(sourceFolder).filter(name => name.endsWith('.java'));
   const hash = createHash('sha256');
   for (const name of sources) hash.update(name).update(readFileSync(join(sourceFolder, name)));
   const digest = hash.digest('hex').slice(0, 16);
-  const classes = join(toolsDirectory, 'java-classes', version, `${program}-${digest}`);
+  const classes = join(toolsDirectory, 'java-classes', label, `${basename(sourceFolder)}-${digest}`);
   if (!existsSync(join(classes, '.complete'))) {
     rmSync(classes, { recursive: true, force: true });
     mkdirSync(classes, { recursive: true });
