@@ -1,5 +1,5 @@
 import { invariant } from '../base/assert.ts';
-import { add64, type LeaderEpoch, max64, type Offset } from '../base/int64.ts';
+import { add64, type LeaderEpoch, type Offset } from '../base/int64.ts';
 import { Errors } from '../protocol/errors.ts';
 import type { ControlRecord } from './control-record.ts';
 import { LeaderState } from './leader-state.ts';
@@ -29,8 +29,9 @@ export interface Output {
 }
 
 /**
- * The state of a replica in the quorum and the ways it changes: see the table in `quorum-state.ts`. What
- * leads to which change is {@link RaftCore}'s, which is the only class built on it.
+ * The state of a replica in the quorum and the ways it changes: see the table in `quorum-state.ts`. {@link
+ * RaftReplication} brings the log from replica to replica; what leads to which change is {@link RaftCore}'s, which is
+ * built on both.
  */
 export abstract class RaftReplica {
   readonly log: LogSummary;
@@ -374,13 +375,6 @@ export abstract class RaftReplica {
       this.state.leader.parked.delete(id);
       this.respondFetch(request);
     }
-  }
-
-  protected raiseHighWatermark(offset: Offset): boolean {
-    if (this.committed !== undefined && offset <= this.committed) return false;
-    if (offset < 0) return false;
-    this.committed = this.committed === undefined ? offset : max64(this.committed, offset);
-    return true;
   }
 }
 

@@ -5,6 +5,7 @@ import { LogSummary } from '../../../src/raft/log-summary.ts';
 import { FileQuorumStateStore } from '../../../src/raft/quorum-state-store.ts';
 import { RaftCore } from '../../../src/raft/raft-core.ts';
 import { RaftReplica } from '../../../src/raft/raft-replica.ts';
+import { RaftReplication } from '../../../src/raft/raft-replication.ts';
 import { KafkaMetadataLog } from '../../../src/server/kafka-metadata-log.ts';
 import { type Inner, type Mutant, patch } from './mutant.ts';
 
@@ -14,7 +15,7 @@ export const raftMutants: readonly Mutant[] = [
     name: 'raft-commit-old-epoch',
     description: 'A leader commits entries of earlier epochs by counting replicas.',
     caughtBy: ['M4', 'M6', 'M3'],
-    apply: () => patch(RaftCore, 'mayCommit', () => () => true),
+    apply: () => patch(RaftReplication, 'mayCommit', () => () => true),
   },
   {
     name: 'raft-vote-not-kept',
