@@ -120,6 +120,14 @@ class Pipe {
     return this.end !== undefined;
   }
 
+  /** What a stall holds back arrives now. */
+  release(): void {
+    this.stalledUntilMs = 0;
+    // What looks at the end of the stall finds nothing more then.
+    this.isArmed = false;
+    this.arm();
+  }
+
   /** Looks again when the next piece can be read, or at once if it is there. */
   arm(): void {
     if (this.isArmed || this.isOver) return;

@@ -6,7 +6,13 @@ import type { Infer, Input, Message } from '../../../src/protocol/schema.ts';
 import type { Runtime, Timer } from '../../../src/runtime/runtime.ts';
 import { type PartitionKey, partitionKey } from '../checkers/history.ts';
 import type { SimRandom } from '../sim-random.ts';
-import { type Api, type FinalizedFeatures, ProtocolConnection, Unanswered } from './protocol-connection.ts';
+import {
+  type Api,
+  type FinalizedFeatures,
+  type LateBytes,
+  ProtocolConnection,
+  Unanswered,
+} from './protocol-connection.ts';
 
 /** What a client believes of a partition. */
 export interface KnownPartition {
@@ -45,8 +51,7 @@ export interface Cut {
   readonly afterMs: number;
   /** See {@link ProtocolConnection.cut}. */
   readonly lateMs: number;
-  /** Told whether anything is still on its way. */
-  onCut(isPending: () => boolean): void;
+  onCut(late: LateBytes): void;
 }
 
 const METADATA = { request: MetadataRequest, response: MetadataResponse };
@@ -173,7 +178,10 @@ export class ClusterClient {
   }
 
   private cutLater(connection: ProtocolConnection, { afterMs, lateMs, onCut }: Cut): void {
-    const cut = (): void => onCut(connection.cut(lateMs));
+    const cut = (): void => {
+      const late = connection.cut(lateMs);
+      if (late !== undefined) onCut(late);
+    };
     if (afterMs === 0) cut();
     else this.later(afterMs, cut);
   }

@@ -35,6 +35,14 @@ export interface FinalizedFeatures {
   readonly levels: ReadonlyMap<string, number>;
 }
 
+/** What a connection that was cut still delivers. */
+export interface LateBytes {
+  /** Some of it is on its way. */
+  readonly isPending: boolean;
+  /** It arrives now. */
+  release(): void;
+}
+
 interface InFlight {
   readonly correlationId: number;
   readonly timer: Timer | undefined;
@@ -196,15 +204,20 @@ export class ProtocolConnection {
 
   /**
    * Closes at once, in the middle of a request: what was sent and has not arrived does so after `lateMs`, as out of a
-   * proxy or a network that knows nothing of the end. What it returns says whether any of it is still on its way.
+   * proxy or a network that knows nothing of the end. `undefined` if it was closed.
    */
-  cut(lateMs: number): () => boolean {
+  cut(lateMs: number): LateBytes | undefined {
     const { socket } = this;
-    if (this.closedBy !== undefined || !(socket instanceof SimSocket)) return () => false;
+    if (this.closedBy !== undefined || !(socket instanceof SimSocket)) return undefined;
     this.onClosed('cut by the client');
     const { outgoing } = socket;
     socket.connection.resetWithLateBytes(lateMs);
-    return () => !outgoing.isDone && outgoing.queuedBytes > 0;
+    return {
+      get isPending() {
+        return !outgoing.isDone && outgoing.queuedBytes > 0;
+      },
+      release: () => outgoing.release(),
+    };
   }
 
   private onData(chunk: Buffer): void {

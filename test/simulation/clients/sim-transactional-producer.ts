@@ -29,7 +29,7 @@ import { incrementSequence } from '../../../src/record/record.ts';
 import { RecordBatchBuilder } from '../../../src/record/record-batch-builder.ts';
 import type { History, PartitionKey, TransactionOutcome } from '../checkers/history.ts';
 import { type ClusterClient, type Cut, type KnownPartition, NO_BROKER } from './cluster-client.ts';
-import { type Api, Unanswered } from './protocol-connection.ts';
+import { type Api, type LateBytes, Unanswered } from './protocol-connection.ts';
 import { SimWorker, type WorkerSettings } from './sim-worker.ts';
 
 export interface TransactionalProducerSettings extends WorkerSettings {
@@ -96,6 +96,8 @@ const OF_TRANSACTIONS: ReadonlySet<Message> = new Set<Message>([
 const PRODUCE_TIMEOUT_MS = 1_500;
 /** The longest time that the bytes of a connection that was cut take. */
 const CUT_LATE_MS = 5_000;
+/** How often something on its way from an earlier transaction arrives with a part of the present one. */
+const RELEASES = 0.3;
 const RETRY_BACKOFF_MS = 20;
 /** How often the offset is read instead of a transaction. */
 const READS = 0.05;
@@ -128,6 +130,14 @@ interface Answered<Res> {
   readonly isRepeated: boolean;
 }
 
+/** One that is on its way though its connection was cut. */
+interface HeldRequest {
+  readonly name: string;
+  /** How many transactions had begun then. */
+  readonly transactions: number;
+  readonly late: LateBytes;
+}
+
 /** What a transaction does. */
 interface Draft {
   readonly partitions: readonly KnownPartition[];
@@ -156,6 +166,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
   private readonly group: string;
   private readonly coordinators = new Map<CoordinatorKind, number>();
   private readonly sequences = new Map<PartitionKey, number>();
+  private readonly held = new Set<HeldRequest>();
   private producer: Producer | undefined;
   /** The protocol of the present transaction, else of the next one. */
   private version: 1 | 2 = 1;
@@ -276,19 +287,33 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
 
   /** Of the requests of a transaction; not at the end, when all has to become whole. */
   private drawCut(request: Message): Cut | undefined {
-    const { cluster, settings, sometimes } = this;
+    const { cluster, settings } = this;
     const { random } = cluster;
     if (this.isStopping || !OF_TRANSACTIONS.has(request) || !random.chance(settings.cuts)) return undefined;
     const { transactions } = this;
     const lateMs = random.scaled(5, CUT_LATE_MS);
-    const onCut = (isPending: () => boolean): void => {
-      const hasGoneOn = (): boolean => this.transactions > transactions;
-      cluster.later(lateMs - 1, () => {
-        if (isPending() && hasGoneOn()) sometimes(`a late ${request.name} met a later transaction`);
-      });
+    const onCut = (late: LateBytes): void => {
+      const held: HeldRequest = { name: request.name, transactions, late };
+      this.held.add(held);
+      cluster.later(lateMs - 1, () => this.forget(held));
     };
     // Most often the whole request is still on its way, and is sent again before it arrives.
     return { afterMs: random.chance(0.7) ? 0 : random.between(1, 10), lateMs, onCut };
+  }
+
+  /** What earlier transactions have sent arrives, at times, just when a part of the present one is done. */
+  private releaseHeld(): void {
+    for (const held of this.held) {
+      if (held.transactions === this.transactions || !this.cluster.random.chance(RELEASES)) continue;
+      this.forget(held);
+      held.late.release();
+    }
+  }
+
+  /** It is about to arrive. */
+  private forget(held: HeldRequest): void {
+    const isLate = held.late.isPending && held.transactions < this.transactions;
+    if (this.held.delete(held) && isLate) this.sometimes(`a late ${held.name} met a later transaction`);
   }
 
   private endsNow(): boolean {
@@ -463,6 +488,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
       if (code === Errors.NONE || code === Errors.DUPLICATE_SEQUENCE_NUMBER) {
         this.sequences.set(partition.key, incrementSequence(baseSequence, values.length));
         history.record(name, { kind: 'txnSent', op, offset });
+        this.releaseHeld();
         return 'done';
       }
       if (!isRetriable(code)) return stepOf(code);
@@ -536,6 +562,7 @@ export class SimTransactionalProducer extends SimWorker<TransactionalProducerSet
       },
       ({ topics }) => topics[0]?.partitions[0]?.errorCode ?? Errors.UNKNOWN_SERVER_ERROR,
     );
+    this.releaseHeld();
     return stepOf(committed?.code);
   }
 

@@ -1,6 +1,7 @@
 import { OffsetManager } from '../../../src/coordinator/group/offset-manager.ts';
 import { TransactionCompleter } from '../../../src/coordinator/transaction/transaction-completer.ts';
 import { TransactionManager } from '../../../src/coordinator/transaction/transaction-manager.ts';
+import { TransactionState } from '../../../src/coordinator/transaction/transaction-state.ts';
 import { TransactionCoordinator } from '../../../src/coordinator/transaction-coordinator.ts';
 import { ProducerStateManager } from '../../../src/log/producer-state-manager.ts';
 import { UnifiedLog } from '../../../src/log/unified-log.ts';
@@ -94,6 +95,59 @@ export const transactionMutants: readonly Mutant[] = [
             return { ...result, response: { errorCode, producerId, producerEpoch } };
           },
       ),
+  },
+  {
+    name: 'late-end-ends-next',
+    description: 'The end of a transaction of version 2 that comes late ends the next one.',
+    caughtBy: ['T4', 'T7', 'T8'],
+    apply: () =>
+      patch(
+        TransactionManager,
+        'endTransaction',
+        original =>
+          function (this: Inner, request: Inner, newProducerId: Inner) {
+            const present = this.transactions.get(request.transactionalId);
+            const isLate =
+              request.transactionVersion === 2 &&
+              present?.state === TransactionState.ONGOING &&
+              present.producerId === request.producerId &&
+              present.producerEpoch === request.producerEpoch + 1;
+            const producerEpoch = request.producerEpoch + (isLate ? 1 : 0);
+            return original.call(this, { ...request, producerEpoch }, newProducerId);
+          },
+      ),
+  },
+  {
+    name: 'late-writes-taken',
+    description: 'Where a producer has a transaction open, a log takes what it has sent for an earlier one.',
+    caughtBy: ['T3', 'T4', 'T7', 'T8'],
+    apply: () => {
+      const isOpen = (log: Inner, producerId: Inner): boolean =>
+        log.producers.get(producerId)?.currentTxnFirstOffset !== undefined;
+      const begin = patch(
+        ProducerStateManager,
+        'maybeStartVerification',
+        original =>
+          function (this: Inner, producerId: Inner, ...given: Inner[]) {
+            return isOpen(this, producerId) ? undefined : original.call(this, producerId, ...given);
+          },
+      );
+      const undo = ['checkVerified', 'validate'].map(check =>
+        patch(
+          ProducerStateManager,
+          check,
+          original =>
+            function (this: Inner, batch: Inner, ...given: Inner[]) {
+              const isLate = batch.producerEpoch < this.producers.get(batch.producerId)?.producerEpoch;
+              if (batch.isControlBatch || !isLate || !isOpen(this, batch.producerId))
+                original.call(this, batch, ...given);
+            },
+        ),
+      );
+      return () => {
+        for (const each of [begin, ...undo]) each();
+      };
+    },
   },
   {
     name: 'stable-offset-passes-open',
