@@ -31,6 +31,7 @@ const steps = [
   { name: 'clients', limitMinutes: 25, run: limit => command('npm', ['run', 'test:clients'], limit) },
   { name: 'oracle', limitMinutes: 25, run: limit => command('npm', ['run', 'test:oracle'], limit) },
   { name: 'failover', limitMinutes: 10, run: testFailover },
+  { name: 'conformance', limitMinutes: 15, run: testConformance },
   { name: 'bench', limitMinutes: 20, run: limit => command('npm', ['run', 'bench', '--', '--quick'], limit) },
 ];
 
@@ -119,6 +120,13 @@ async function simulate(limitMs) {
 function testFailover(limitMs) {
   const env = { ...process.env, CI: '1', NO_COLOR: '1', FORCE_COLOR: '0', QUICK: '1' };
   return command('npm', ['run', 'test:failover'], limitMs, { env });
+}
+
+/** Each program once, on one broker or on three, for a short time; `npm run conformance` has all, for minutes. */
+function testConformance(limitMs) {
+  const sizes = { STREAMS_BROKERS: '3', CONNECT_BROKERS: '1', CONNECT_WORKERS: '2', COPIER_BROKERS: '3', BANK_SECONDS: '20' };
+  const env = { ...process.env, CI: '1', NO_COLOR: '1', FORCE_COLOR: '0', ...sizes };
+  return command('npm', ['run', 'conformance'], limitMs, { env });
 }
 
 /** A log cut at every byte of its last 64 KiB, where `npm test` takes a part of them. */

@@ -13,6 +13,12 @@ export interface BatchMetadata {
   readonly timestamp: Timestamp;
 }
 
+/** The last batches of an epoch, oldest first. */
+interface EarlierEpoch {
+  readonly producerEpoch: number;
+  readonly batches: readonly BatchMetadata[];
+}
+
 export function firstOffsetOf(batch: BatchMetadata): Offset {
   return sub64(batch.lastOffset, batch.offsetDelta);
 }
@@ -34,6 +40,8 @@ export class ProducerStateEntry {
   private retained: BatchMetadata[] = [];
   /** Those before {@link retained}, as many again: the batches that pushed them out may yet be undone. */
   private pushedOut: BatchMetadata[] = [];
+  /** Those of the epoch before: the batch or the marker that began this one may yet be undone. */
+  private ofEarlierEpoch: EarlierEpoch | undefined;
 
   constructor(
     producerId: ProducerId,
@@ -76,6 +84,7 @@ export class ProducerStateEntry {
   }
 
   private beginEpoch(producerEpoch: number): void {
+    this.ofEarlierEpoch = { producerEpoch: this.producerEpoch, batches: this.remembered() };
     this.retained = [];
     this.pushedOut = [];
     this.producerEpoch = producerEpoch;
@@ -87,11 +96,21 @@ export class ProducerStateEntry {
    */
   recall(before: ProducerStateEntry, endOffset: Offset): void {
     const [first] = this.retained;
-    if (first === undefined || before.producerEpoch !== this.producerEpoch) return;
-    const older = [...before.pushedOut, ...before.retained].filter(
-      ({ lastOffset }) => lastOffset < endOffset && lastOffset < first.lastOffset,
-    );
+    if (first === undefined) return;
+    const older = before
+      .rememberedOf(this.producerEpoch)
+      .filter(({ lastOffset }) => lastOffset < endOffset && lastOffset < first.lastOffset);
     this.retained = [...older, ...this.retained].slice(-BATCHES_TO_RETAIN);
+  }
+
+  private rememberedOf(producerEpoch: number): readonly BatchMetadata[] {
+    if (producerEpoch === this.producerEpoch) return this.remembered();
+    const { ofEarlierEpoch } = this;
+    return ofEarlierEpoch?.producerEpoch === producerEpoch ? ofEarlierEpoch.batches : [];
+  }
+
+  private remembered(): readonly BatchMetadata[] {
+    return [...this.pushedOut, ...this.retained];
   }
 
   /** A marker ended the transaction. A new epoch starts its sequences anew. */

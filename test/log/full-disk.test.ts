@@ -4,7 +4,15 @@ import type { LogConfig } from '../../src/config/log-config.ts';
 import type { LogManagerOptions } from '../../src/log/log-manager.ts';
 import { Errors, KafkaError } from '../../src/protocol/errors.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
-import { batchOf, closeManager, DIRECTORY, type OpenedLog, openLog, readAll } from './log-fixture.ts';
+import {
+  batchOf,
+  closeManager,
+  DIRECTORY,
+  markerOf,
+  type OpenedLog,
+  openLog,
+  readAll,
+} from './log-fixture.ts';
 
 const MIB = 1024 * 1024;
 
@@ -180,30 +188,52 @@ describe('a disk that is filled to the end', () => {
 });
 
 describe('a producer whose appends found no room', () => {
-  it('may still repeat the five batches before them, which those had pushed out of memory (S7)', async () => {
+  async function sevenBatches(isTransactional: boolean) {
     const runtime = new ManualRuntime();
-    const opened = await openLog({}, runtime);
-    const { log } = opened;
-    const append = async (baseSequence: number) => {
-      const producer = { producerId: 9, producerEpoch: 0, baseSequence };
-      const batch = batchOf({ ...producer, text: 'x', timestamp: runtime.clock.wallMs() });
-      const info = log.appendAsLeader(batch, 0);
+    const { log } = await openLog({}, runtime);
+    const appendBytes = async (bytes: Buffer, origin: 'client' | 'coordinator') => {
+      const info = log.appendAsLeader(bytes, 0, { origin });
       const written = new Promise<Error | undefined>(resolve => info.onWritten(resolve));
       await runtime.settle();
       return { info, error: await written };
     };
+    const append = (baseSequence: number) => {
+      const producer = { producerId: 9, producerEpoch: 0, baseSequence, isTransactional };
+      const batch = batchOf({ ...producer, text: 'x', timestamp: runtime.clock.wallMs() });
+      return appendBytes(batch, 'client');
+    };
     for (let sequence = 0; sequence < 7; sequence++) await append(sequence);
     // A snapshot has the last batch only.
     log.producerState.takeSnapshot();
-    runtime.disk.capacityBytes = runtime.disk.usedBytes;
-    expect((await append(7)).error).toMatchObject({ code: Errors.KAFKA_STORAGE_ERROR });
-    runtime.disk.capacityBytes = Number.POSITIVE_INFINITY;
-    await runtime.pass(1_000);
-    for (let sequence = 2; sequence < 7; sequence++) {
-      expect((await append(sequence)).info).toMatchObject({ duplicate: true, firstOffset: sequence });
-    }
-    expect((await append(7)).error).toBeUndefined();
-    expect(log.logEndOffset).toBe(8);
+    return {
+      append,
+      /** `write` finds no room. */
+      async refuse(write: (append: typeof appendBytes) => Promise<{ error: Error | undefined }>) {
+        runtime.disk.capacityBytes = runtime.disk.usedBytes;
+        expect((await write(appendBytes)).error).toMatchObject({ code: Errors.KAFKA_STORAGE_ERROR });
+        runtime.disk.capacityBytes = Number.POSITIVE_INFINITY;
+        await runtime.pass(1_000);
+      },
+      async repeatFive() {
+        for (let sequence = 2; sequence < 7; sequence++) {
+          expect((await append(sequence)).info).toMatchObject({ duplicate: true, firstOffset: sequence });
+        }
+        expect((await append(7)).error).toBeUndefined();
+        expect(log.logEndOffset).toBe(8);
+      },
+    };
+  }
+
+  it('may still repeat the five batches before them, which those had pushed out of memory (S7)', async () => {
+    const { append, refuse, repeatFive } = await sevenBatches(false);
+    await refuse(() => append(7));
+    await repeatFive();
+  });
+
+  it('may still repeat the five batches before a marker of the next epoch that found none (S7)', async () => {
+    const { refuse, repeatFive } = await sevenBatches(true);
+    await refuse(appendBytes => appendBytes(markerOf(9, 1, false), 'coordinator'));
+    await repeatFive();
   });
 });
 
