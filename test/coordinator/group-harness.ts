@@ -14,26 +14,7 @@ import type { TransactionMarker } from '../../src/record/transaction-marker.ts';
 import { groupRecordSerde } from '../../src/coordinator/group/group-records.ts';
 import { ManualRuntime } from '../support/manual-runtime.ts';
 import { MemoryPartitions } from './memory-partition.ts';
-
-/** An answer that may not be there yet. */
-export class Pending<T> {
-  value: T | undefined;
-
-  constructor(promise: Promise<T>) {
-    promise.then(value => {
-      this.value = value;
-    });
-  }
-
-  get isThere(): boolean {
-    return this.value !== undefined;
-  }
-
-  get(): T {
-    if (this.value === undefined) throw new Error('there is no answer yet');
-    return this.value;
-  }
-}
+import { Pending } from './pending.ts';
 
 export type Joined = Partial<JoinGroupResponse> & { error: string };
 export type Synced = Partial<SyncGroupResponse> & { error: string };

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Errors } from '../../../src/protocol/errors.ts';
-import { GroupHarness, type Joined, type Pending, type Synced } from '../group-harness.ts';
+import { GroupHarness, type Joined, type Synced } from '../group-harness.ts';
+import type { Pending } from '../pending.ts';
 
 const PARTITIONS = [0, 1, 2, 3, 4, 5];
 const SESSION_MS = 10_000;

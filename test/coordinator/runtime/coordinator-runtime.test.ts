@@ -10,6 +10,7 @@ import type {
 import { Errors, KafkaError } from '../../../src/protocol/errors.ts';
 import { ManualRuntime } from '../../support/manual-runtime.ts';
 import { MemoryPartitions } from '../memory-partition.ts';
+import { outcomeOf, type Pending } from '../pending.ts';
 
 type Record = readonly [key: string, value: string | null];
 
@@ -79,19 +80,8 @@ class Harness {
     return harness;
   }
 
-  /** What becomes of a write: `undefined` while it waits, its response, or the name of an error code. */
-  write(
-    records: Record[],
-    more: Partial<CoordinatorResult<string, Record>> = {},
-  ): { outcome: string | undefined } {
-    const state: { outcome: string | undefined } = { outcome: undefined };
-    this.runtime
-      .write(0, () => ({ records, response: 'ok', ...more }))
-      .then(
-        response => (state.outcome = response),
-        error => (state.outcome = `error ${(error as KafkaError).code}`),
-      );
-    return state;
+  write(records: Record[], more: Partial<CoordinatorResult<string, Record>> = {}): Pending<string> {
+    return outcomeOf(this.runtime.write(0, () => ({ records, response: 'ok', ...more })));
   }
 
   get(key: string): string | undefined {
@@ -114,10 +104,10 @@ describe('a write operation', () => {
     expect(h.partitions.log().batches).toHaveLength(0);
     await h.clock.settle();
     expect(h.partitions.log().batches).toHaveLength(1);
-    expect(first.outcome).toBeUndefined();
+    expect(first.value).toBeUndefined();
     h.partitions.commit();
     await h.clock.settle();
-    expect([first.outcome, second.outcome]).toEqual(['ok', 'ok']);
+    expect([first.value, second.value]).toEqual(['ok', 'ok']);
     expect(h.get('a')).toBe('1');
   });
 
@@ -129,14 +119,14 @@ describe('a write operation', () => {
     await h.clock.settle();
     const afterBatch = h.write([]);
     await h.clock.settle();
-    expect([inBatch.outcome, afterBatch.outcome]).toEqual([undefined, undefined]);
+    expect([inBatch.value, afterBatch.value]).toEqual([undefined, undefined]);
     h.partitions.commit();
     await h.clock.settle();
-    expect([inBatch.outcome, afterBatch.outcome]).toEqual(['ok', 'ok']);
+    expect([inBatch.value, afterBatch.value]).toEqual(['ok', 'ok']);
     const quiet = h.write([]);
     await Promise.resolve();
     await Promise.resolve();
-    expect(quiet.outcome).toBe('ok');
+    expect(quiet.value).toBe('ok');
   });
 
   it('goes to the log at once, or after the linger, where that is configured', async () => {
@@ -169,7 +159,7 @@ describe('a write operation', () => {
     );
     const seen = h.write([]);
     await h.clock.settle();
-    expect([lost.outcome, seen.outcome]).toEqual([
+    expect([lost.value, seen.value]).toEqual([
       `error ${Errors.COORDINATOR_NOT_AVAILABLE}`,
       `error ${Errors.COORDINATOR_NOT_AVAILABLE}`,
     ]);
@@ -179,7 +169,7 @@ describe('a write operation', () => {
     h.partitions.failWith = undefined;
     h.partitions.commit();
     await h.clock.settle();
-    expect(kept.outcome).toBe('ok');
+    expect(kept.value).toBe('ok');
   });
 
   it('starts a new batch where the records do not fit, and fails where they never will', async () => {
@@ -191,18 +181,14 @@ describe('a write operation', () => {
       h.write([['c', 'x'.repeat(300)]]),
     ];
     await h.clock.settle();
-    expect(outcomes.map(write => write.outcome)).toEqual([
-      'ok',
-      'ok',
-      `error ${Errors.UNKNOWN_SERVER_ERROR}`,
-    ]);
+    expect(outcomes.map(write => write.value)).toEqual(['ok', 'ok', `error ${Errors.UNKNOWN_SERVER_ERROR}`]);
     expect(h.partitions.log().batches).toHaveLength(2);
     const many = h.write(
       Array.from({ length: 20 }, (_, i) => [`k${i}`, 'y'.repeat(50)] as const),
       { atomic: false },
     );
     await h.clock.settle();
-    expect(many.outcome).toBe('ok');
+    expect(many.value).toBe('ok');
     expect(h.get('k19')).toBe('y'.repeat(50));
     for (const batch of h.partitions.log().batches) expect(batch.length).toBeLessThanOrEqual(300);
   });
@@ -218,7 +204,7 @@ describe('a write operation', () => {
       ['b', 'poison'],
     ]);
     await h.clock.settle();
-    expect(poisoned.outcome).toBe(`error ${Errors.UNKNOWN_SERVER_ERROR}`);
+    expect(poisoned.value).toBe(`error ${Errors.UNKNOWN_SERVER_ERROR}`);
     expect(h.now('a')).toBeUndefined();
     expect(h.partitions.records()).toEqual([]);
   });
@@ -230,11 +216,11 @@ describe('a write operation', () => {
     await h.clock.pass(3000);
     const second = h.write([['b', '1']]);
     await h.clock.pass(2000);
-    expect(first.outcome).toBe(`error ${Errors.COORDINATOR_NOT_AVAILABLE}`);
-    expect(second.outcome).toBeUndefined();
+    expect(first.value).toBe(`error ${Errors.COORDINATOR_NOT_AVAILABLE}`);
+    expect(second.value).toBeUndefined();
     h.partitions.commit();
     await h.clock.settle();
-    expect(second.outcome).toBe('ok');
+    expect(second.value).toBe('ok');
     expect(h.get('a')).toBe('1');
   });
 
@@ -252,7 +238,7 @@ describe('a write operation', () => {
     expect(h.get('a')).toBeUndefined();
     h.partitions.commit(0, 2);
     await h.clock.settle();
-    expect([first.outcome, second.outcome]).toEqual(['ok', undefined]);
+    expect([first.value, second.value]).toEqual(['ok', undefined]);
     expect(h.get('a')).toBe('2');
     expect(h.now('a')).toBe('3');
   });
@@ -308,7 +294,7 @@ describe('a shard', () => {
     });
     h.runtime.unload(0, 2);
     await h.clock.pass(100);
-    expect([appended.outcome, batched.outcome]).toEqual([
+    expect([appended.value, batched.value]).toEqual([
       `error ${Errors.NOT_COORDINATOR}`,
       `error ${Errors.NOT_COORDINATOR}`,
     ]);
@@ -352,7 +338,7 @@ describe('a shard', () => {
     await h.clock.settle();
     for (const listener of h.partitions.log().listeners) listener.onWriteFailed(Errors.KAFKA_STORAGE_ERROR);
     await h.clock.settle();
-    expect(write.outcome).toBe(`error ${Errors.NOT_COORDINATOR}`);
+    expect(write.value).toBe(`error ${Errors.NOT_COORDINATOR}`);
     expect(() => h.get('a')).toThrow('NOT_COORDINATOR');
     const load = h.runtime.load(0, 2);
     await h.clock.settle();

@@ -14,6 +14,7 @@ import { batchesOf, RecordBatch } from '../../../src/record/record-batch.ts';
 import type { TransactionMarker } from '../../../src/record/transaction-marker.ts';
 import { ManualRuntime } from '../../support/manual-runtime.ts';
 import { MemoryPartitions } from '../memory-partition.ts';
+import { outcomeOf, type Pending } from '../pending.ts';
 
 const TRANSACTION = {
   transactionalId: 't',
@@ -92,18 +93,18 @@ class Harness {
     return harness;
   }
 
-  write(...records: Entry[]): Outcome {
+  write(...records: Entry[]): Pending<string> {
     return outcomeOf(this.runtime.write(0, () => ({ records, response: 'ok' })));
   }
 
-  writeIn(producerId: number, ...records: Entry[]): Outcome {
+  writeIn(producerId: number, ...records: Entry[]): Pending<string> {
     const transaction = { ...TRANSACTION, producerId };
     return outcomeOf(
       this.runtime.writeTransactional(0, transaction, () => ({ records, response: 'ok', atomic: false })),
     );
   }
 
-  end(producerId: number, isCommit: boolean, more: Partial<TransactionMarker> = {}): Outcome {
+  end(producerId: number, isCommit: boolean, more: Partial<TransactionMarker> = {}): Pending<string> {
     const marker = {
       producerId,
       producerEpoch: 3,
@@ -122,20 +123,6 @@ class Harness {
   batches(): RecordBatch[] {
     return this.partitions.log().batches.flatMap(buffer => [...batchesOf(buffer)]);
   }
-}
-
-interface Outcome {
-  is: string | undefined;
-}
-
-/** What becomes of an operation: `undefined` while it waits, its response, or the code of its error. */
-function outcomeOf(promise: Promise<string>): Outcome {
-  const outcome: Outcome = { is: undefined };
-  promise.then(
-    response => (outcome.is = response),
-    error => (outcome.is = `error ${(error as KafkaError).code}`),
-  );
-  return outcome;
 }
 
 describe('a write in a transaction', () => {
@@ -159,10 +146,10 @@ describe('a write in a transaction', () => {
     });
     await h.clock.settle();
     expect(h.batches()).toHaveLength(3);
-    expect([before.is, inside.is, after.is]).toEqual([undefined, undefined, undefined]);
+    expect([before.value, inside.value, after.value]).toEqual([undefined, undefined, undefined]);
     h.partitions.commit(0, 3);
     await h.clock.settle();
-    expect([before.is, inside.is, after.is]).toEqual(['ok', 'ok', undefined]);
+    expect([before.value, inside.value, after.value]).toEqual(['ok', 'ok', undefined]);
   });
 
   it('that fails takes itself back, and nothing that others have written in the same turn', async () => {
@@ -175,7 +162,7 @@ describe('a write in a transaction', () => {
     };
     const refused = h.writeIn(9, ['a', '2'], ['b', '2']);
     await h.clock.settle();
-    expect([other.is, refused.is]).toEqual(['ok', `error ${Errors.INVALID_PRODUCER_EPOCH}`]);
+    expect([other.value, refused.value]).toEqual(['ok', `error ${Errors.INVALID_PRODUCER_EPOCH}`]);
     expect(h.state()).toEqual({ a: '1@0' });
   });
 
@@ -192,7 +179,7 @@ describe('a write in a transaction', () => {
     );
     await h.clock.settle();
     const lost = `error ${Errors.COORDINATOR_NOT_AVAILABLE}`;
-    expect([other.is, inside.is, ran]).toEqual([lost, lost, false]);
+    expect([other.value, inside.value, ran]).toEqual([lost, lost, false]);
     expect(h.state()).toEqual({});
   });
 
@@ -201,7 +188,7 @@ describe('a write in a transaction', () => {
     h.partitions.maxBytes = 300;
     const large = h.writeIn(9, ['a', 'x'.repeat(150)], ['b', 'x'.repeat(150)]);
     await h.clock.settle();
-    expect(large.is).toBe(`error ${Errors.UNKNOWN_SERVER_ERROR}`);
+    expect(large.value).toBe(`error ${Errors.UNKNOWN_SERVER_ERROR}`);
     expect(h.state()).toEqual({});
     expect(h.batches()).toEqual([]);
   });
@@ -218,13 +205,13 @@ describe('the end of a transaction', () => {
     const aborted = h.end(9, false);
     expect(h.state()).toEqual({ a: '8@0e3', b: '8@1e3' });
     await h.clock.settle();
-    expect([committed.is, aborted.is]).toEqual([undefined, undefined]);
+    expect([committed.value, aborted.value]).toEqual([undefined, undefined]);
     h.partitions.commit(0, 4);
     await h.clock.settle();
-    expect([committed.is, aborted.is]).toEqual(['ok', undefined]);
+    expect([committed.value, aborted.value]).toEqual(['ok', undefined]);
     h.partitions.commit();
     await h.clock.settle();
-    expect(aborted.is).toBe('ok');
+    expect(aborted.value).toBe('ok');
     const [commit, abort] = h.batches().slice(2);
     expect(commit).toMatchObject({
       isControlBatch: true,
@@ -257,12 +244,12 @@ describe('the end of a transaction', () => {
     h.partitions.failWith = code;
     const fenced = h.end(9, false);
     await h.clock.settle();
-    expect(fenced.is).toBe(`error ${code}`);
+    expect(fenced.value).toBe(`error ${code}`);
     expect(h.state()).toEqual({ '9/a': '9@0e3' });
     h.partitions.failWith = undefined;
     const accepted = h.end(9, true);
     await h.clock.settle();
-    expect(accepted.is).toBe('ok');
+    expect(accepted.value).toBe('ok');
     expect(h.state()).toEqual({ a: '9@0e3' });
   });
 
@@ -285,7 +272,7 @@ describe('the end of a transaction', () => {
     h.writeIn(9, ['a', '9']);
     const poisoned = h.end(9, true, { producerEpoch: 666 });
     await h.clock.settle();
-    expect(poisoned.is).toBe(`error ${Errors.UNKNOWN_SERVER_ERROR}`);
+    expect(poisoned.value).toBe(`error ${Errors.UNKNOWN_SERVER_ERROR}`);
     expect(h.batches()).toHaveLength(1);
     expect(h.state()).toEqual({ '9/a': '9@0e3' });
   });
@@ -295,7 +282,7 @@ describe('the end of a transaction', () => {
     h.runtime.unload(0, 2);
     const outcome = h.end(9, true);
     await h.clock.settle();
-    expect(outcome.is).toBe(`error ${Errors.NOT_COORDINATOR}`);
+    expect(outcome.value).toBe(`error ${Errors.NOT_COORDINATOR}`);
   });
 });
 
@@ -310,7 +297,7 @@ describe('a shard whose partition somebody else has written to', () => {
     h.partitions.append({ topic: 'state', partition: 0 }, 1, stranger.partitions.log().batches[0]!);
     const lost = h.write(['b', '2']);
     await h.clock.settle();
-    expect(lost.is).toBe(`error ${Errors.NOT_COORDINATOR}`);
+    expect(lost.value).toBe(`error ${Errors.NOT_COORDINATOR}`);
     expect(h.logger.messages('error')).toEqual(['the log of a coordinator has other records than its state']);
     await h.clock.pass(2000);
     expect(h.state()).toEqual({ a: '1@0', z: '1@1', b: '2@2' });

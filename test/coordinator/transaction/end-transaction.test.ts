@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Errors } from '../../../src/protocol/errors.ts';
 import { newTransactionMetadata } from '../../../src/coordinator/transaction/transaction-metadata.ts';
 import { TransactionState } from '../../../src/coordinator/transaction/transaction-state.ts';
+import { Pending } from '../pending.ts';
 import { producer, TransactionHarness, text } from '../transaction-harness.ts';
 
 const p = producer(1000, 0);
@@ -262,14 +263,11 @@ describe('EndTxn of a client of version 2', () => {
     h.partitions.autoCommit = false;
     h.markers.release();
     await h.clock.settle();
-    let answer: string | undefined;
-    void h.endLater(p, 'commit').then(given => {
-      answer = text(given);
-    });
+    const answer = new Pending(h.endLater(p, 'commit').then(text));
     await h.clock.settle();
-    expect(answer).toBeUndefined();
+    expect(answer.value).toBeUndefined();
     h.partitions.commit();
     await h.clock.settle();
-    expect(answer).toBe('1000/1');
+    expect(answer.value).toBe('1000/1');
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Errors, KafkaError } from '../../../src/protocol/errors.ts';
 import { newTransactionMetadata } from '../../../src/coordinator/transaction/transaction-metadata.ts';
+import { Pending } from '../pending.ts';
 import { producer, TransactionHarness, text } from '../transaction-harness.ts';
 
 const FOREVER = { transactionTimeoutMs: 60_000 };
@@ -38,15 +39,12 @@ describe('InitProducerId', () => {
   it('is answered when it is committed', async () => {
     const h = await TransactionHarness.started();
     h.partitions.autoCommit = false;
-    let answer: string | undefined;
-    void h.initLater().then(given => {
-      answer = text(given);
-    });
+    const answer = new Pending(h.initLater().then(text));
     await h.clock.settle();
-    expect(answer).toBeUndefined();
+    expect(answer.value).toBeUndefined();
     h.partitions.commit();
     await h.clock.settle();
-    expect(answer).toBe('1000/0');
+    expect(answer.value).toBe('1000/0');
   });
 
   it('takes the timeout of the last who asks, within what the broker allows', async () => {

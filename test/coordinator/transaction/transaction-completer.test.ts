@@ -5,6 +5,7 @@ import {
   type TransactionMetadata,
 } from '../../../src/coordinator/transaction/transaction-metadata.ts';
 import { TransactionState } from '../../../src/coordinator/transaction/transaction-state.ts';
+import { Pending } from '../pending.ts';
 import { producer, TransactionHarness, text } from '../transaction-harness.ts';
 
 const p = producer(1000, 0);
@@ -33,18 +34,15 @@ describe('a decision', () => {
     for (const version of [0, 2]) {
       const h = await open(version);
       h.partitions.autoCommit = false;
-      let answer: string | undefined;
-      void h.endLater(p, 'commit', { version }).then(given => {
-        answer = text(given);
-      });
+      const answer = new Pending(h.endLater(p, 'commit', { version }).then(text));
       await h.clock.settle();
       expect(h.storedText()).toContain('PrepareCommit');
       expect(h.markers.written).toEqual([]);
-      expect(answer).toBeUndefined();
+      expect(answer.value).toBeUndefined();
       h.partitions.commit();
       await h.clock.settle();
       expect(h.markers.written).toHaveLength(1);
-      expect(answer).toBe(version === 0 ? '-1/-1' : '1000/1');
+      expect(answer.value).toBe(version === 0 ? '-1/-1' : '1000/1');
     }
   });
 
