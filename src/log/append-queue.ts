@@ -191,7 +191,10 @@ export class AppendQueue {
 
   private async sync(segments: ReadonlyMap<LogSegment, number>): Promise<void> {
     this.owner.syncNames();
-    for (const [segment, bytes] of segments) await segment.syncLog(bytes);
+    for (const [segment, bytes] of segments) {
+      // While others were synced, a truncation or the end of the log may have taken its files.
+      if (!segment.deleted) await segment.syncLog(bytes);
+    }
   }
 
   private complete(appends: readonly PendingAppend[]): void {

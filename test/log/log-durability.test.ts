@@ -94,6 +94,24 @@ describe('durability', () => {
     expect(await flushed).toBe('done');
   });
 
+  it.each(['removed', 'cut'] as const)(
+    'does not mind that the log is %s while appends wait for the fsync of several segments',
+    async what => {
+      const { manager, log, runtime } = await openLog({ durability: 'fsync', segmentBytes: 200 });
+      const answered: number[] = [];
+      for (let i = 0; i < 6; i++) log.appendAsLeader(batchOf(), 0).onWritten(() => answered.push(i));
+      runtime.turn();
+      expect([log.segments.size > 2, answered]).toEqual([true, []]);
+      if (what === 'removed') manager.asyncDelete(TP);
+      else log.truncateTo(1);
+      await runtime.settle();
+      expect(answered.sort()).toEqual([0, 1, 2, 3, 4, 5]);
+      expect(manager.hasOfflineLogDirs).toBe(false);
+      const logs = runtime.disk.paths().filter(path => path.endsWith('.log'));
+      if (what === 'cut') expect(logs).toEqual([log.segments.active.log.path]);
+    },
+  );
+
   it('has the time index on the disk with a flush: where clocks were set back, nothing shows that it is cut short', async () => {
     const { log, runtime } = await openLog({ segmentBytes: 1_000, indexIntervalBytes: 100 });
     const times = Array.from({ length: 40 }, (_, i) => NOW_MS - Math.floor(i / 10) * 1_000 + (i % 10));
