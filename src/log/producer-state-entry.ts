@@ -40,7 +40,7 @@ export class ProducerStateEntry {
   private retained: BatchMetadata[] = [];
   /** Those before {@link retained}, as many again: the batches that pushed them out may yet be undone. */
   private pushedOut: BatchMetadata[] = [];
-  /** Those of the epoch before: the batch or the marker that began this one may yet be undone. */
+  /** Those of the epoch that had batches before: the batch or the marker that began this one may yet be undone. */
   private ofEarlierEpoch: EarlierEpoch | undefined;
 
   constructor(
@@ -84,7 +84,8 @@ export class ProducerStateEntry {
   }
 
   private beginEpoch(producerEpoch: number): void {
-    this.ofEarlierEpoch = { producerEpoch: this.producerEpoch, batches: this.remembered() };
+    if (!this.isEmpty)
+      this.ofEarlierEpoch = { producerEpoch: this.producerEpoch, batches: this.remembered() };
     this.retained = [];
     this.pushedOut = [];
     this.producerEpoch = producerEpoch;
