@@ -79,14 +79,24 @@ export class FetcherPartition {
    * The leader's log has parted from ours behind `leaderEnd` of `leaderEpoch`, the largest epoch not above our last one
    * that it knows (KIP-101, KIP-279). What lies behind the end of the largest epoch that both know goes; if we do not
    * know the leader's epoch either, the next fetch asks again from the end of the largest one below it.
+   *
+   * With the records below its log start the leader has forgotten their epochs: whether ours were the same nobody can
+   * tell. Where nothing else is left of our log it begins anew at `leaderStart`, or the power would only have to fail
+   * before that is on the disk for both to show records that differ (R1).
    */
-  truncateToDivergence(leaderEpoch: LeaderEpoch, leaderEnd: Offset, logger: Logger): void {
+  truncateToDivergence(
+    leaderEpoch: LeaderEpoch,
+    leaderEnd: Offset,
+    leaderStart: Offset,
+    logger: Logger,
+  ): void {
     const { log } = this;
     const ours = log.endOffsetForEpoch(leaderEpoch);
     let offset = log.logEndOffset;
     if (ours === undefined || ours.leaderEpoch === leaderEpoch) offset = min64(offset, leaderEnd);
     if (ours !== undefined) offset = min64(offset, ours.offset);
     this.truncate(offset, logger);
+    if (offset <= leaderStart && log.logStartOffset < leaderStart) log.truncateFullyAndStartAt(leaderStart);
   }
 
   /** Removes the records at and behind `offset` (R8). */

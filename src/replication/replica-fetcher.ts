@@ -316,10 +316,11 @@ export class ReplicaFetcher {
       if (fetched.errorCode !== Errors.NONE) {
         throw new KafkaError(fetched.errorCode, 'the leader refuses the fetch');
       }
-      const { divergingEpoch, records } = fetched;
+      const { divergingEpoch, logStartOffset, records } = fetched;
       if (divergingEpoch.epoch >= 0 || divergingEpoch.endOffset >= 0) {
         const { fetchOffset, lastFetchedEpoch } = state;
-        state.truncateToDivergence(divergingEpoch.epoch, divergingEpoch.endOffset, this.logger);
+        const { epoch, endOffset } = divergingEpoch;
+        state.truncateToDivergence(epoch, endOffset, logStartOffset, this.logger);
         if (state.fetchOffset >= fetchOffset && state.lastFetchedEpoch >= lastFetchedEpoch) {
           throw new KafkaError(Errors.UNKNOWN_SERVER_ERROR, 'the leader names no point of divergence');
         }

@@ -217,6 +217,29 @@ describe('a change of the leader', () => {
     expect(cluster.partitions[0]!.isr.toSorted()).toEqual([1, 2, 3]);
   });
 
+  it('keeps nothing below the start of the leader of which that cannot say whether it had the same (R1)', async () => {
+    const cluster = new TestCluster([1, 2]);
+    await cluster.start({ replicas: [1, 2] });
+    cluster.broker(1).append(batch(2, 10));
+    await cluster.clock.pass(500);
+    cluster.isLinked = () => false;
+    cluster.reachable = id => id === 2;
+    cluster.broker(1).append(batch(4, 20), 1);
+    await cluster.elect(2, [2]);
+    for (let i = 0; i < 6; i++) cluster.broker(2).append(batch(1, 30 + i));
+    await cluster.clock.pass(100);
+    // With these it forgets where its epoch began.
+    cluster.broker(2).log.maybeIncrementLogStartOffset(5, 'DeleteRecords');
+    cluster.isLinked = () => true;
+    cluster.reachable = () => true;
+    await cluster.publish();
+    await cluster.clock.pass(5_000);
+    const { log } = cluster.broker(1);
+    expect(cluster.broker(1).ends).toEqual([8, 8]);
+    expect([log.logStartOffset, log.segments.first!.baseOffset]).toEqual([5, 5]);
+    expect(log.epochEntries).toEqual(cluster.broker(2).log.epochEntries);
+  });
+
   it('finds the divergence after leaders that failed fast one after the other (KIP-279)', async () => {
     const cluster = new TestCluster([1, 2, 3]);
     await cluster.start(THREE);
