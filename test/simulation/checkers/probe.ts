@@ -103,6 +103,8 @@ export class Probe {
   /** After an event of `process`: what is too short to be seen once in so many ms. */
   private tick(process: SimProcess | undefined): void {
     const node = process === undefined ? undefined : this.world.nodes.find(each => each.process === process);
+    // It has ended in the middle of this: its logs may have grown since the last look.
+    if (node?.process.isAlive === false) this.forgetEnds(node.id);
     if (node?.server === undefined) return;
     const findings = new Findings();
     this.takeProposals(node);
