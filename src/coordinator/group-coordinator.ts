@@ -254,7 +254,7 @@ export class GroupCoordinator {
     const partition = this.activePartition(groupId);
     if (groupId === '') throw new KafkaError(Errors.INVALID_GROUP_ID);
     // Such a producer has no transaction, whoever is asked.
-    if (producerId < 0 || producerEpoch < 0) throw new KafkaError(Errors.INVALID_PRODUCER_ID_MAPPING);
+    if (producerId < 0) throw new KafkaError(Errors.INVALID_PRODUCER_ID_MAPPING);
     const operation = transactionOperationOf('TxnOffsetCommit', apiVersion);
     const transaction = { transactionalId, producerId, producerEpoch, operation };
     return this.shards.writeTransactional(partition, transaction, shard =>

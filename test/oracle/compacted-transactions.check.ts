@@ -287,6 +287,13 @@ describe.each(TOPICS)('the topic %s', topic => {
     expect(marker('past the delete horizon')).toHaveLength(topic === 'short' ? 0 : 1);
   });
 
+  test('no broker doubts what it finds', () => {
+    const doubts =
+      /(reset|invalid|corrupt|damaged|recover|not compacted|uncleanable|fail).*\b(short|long)-0/i;
+    const lines = brokers.flatMap(({ logFile }) => readFileSync(logFile, 'utf8').split('\n'));
+    expect(lines.filter(line => doubts.test(line))).toEqual([]);
+  });
+
   test('the last sequence of a producer stays while it is known, and no longer', () => {
     const emptied = (name: string) =>
       batchesAt(0, name).filter(each => each.count === 0 && !each.isControl && each.baseSequence >= 0);

@@ -17,6 +17,7 @@ import { loggerCases } from './cases/logger-cases.ts';
 import { quotaCases } from './cases/quota-cases.ts';
 import { topicCases } from './cases/topic-cases.ts';
 import { transactionCases } from './cases/transaction-cases.ts';
+import { transactionLogCases } from './cases/transaction-log-cases.ts';
 import { advertisedVersions, type DifferentialCase, Session } from './session.ts';
 import { NoAnswer, WireClient } from './wire-client.ts';
 
@@ -37,6 +38,7 @@ type Ranges = Map<number, { min: number; max: number }>;
 const properties = {
   'offsets.topic.num.partitions': '2',
   'transaction.state.log.num.partitions': '2',
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': '200',
   'group.min.session.timeout.ms': '1000',
 };
 
@@ -149,6 +151,7 @@ const cases = [
   ...configCases,
   ...loggerCases,
   ...transactionCases,
+  ...transactionLogCases,
 ];
 
 describe.each(cases.map((spec, index) => ({ spec, index, title: `${apiName(spec)}: ${spec.name}` })))(

@@ -159,6 +159,8 @@ export class CoordinatorRuntime<S extends CoordinatorShard<R>, R> {
     try {
       const verification = this.options.writer.verifyTransaction(context.partition, transaction);
       const verificationGuard = verification && (await verification);
+      // No producer has such an epoch. Who is asked says more, if the producer is another one too.
+      if (producerEpoch < 0) throw new KafkaError(Errors.INVALID_PRODUCER_EPOCH);
       return await new Promise((resolve, reject) => {
         const producer = { producerId, producerEpoch, verificationGuard };
         this.active(partition).write(operation, completionOf(resolve, reject), producer);

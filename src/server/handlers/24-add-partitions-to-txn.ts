@@ -49,8 +49,9 @@ export const addPartitionsToTxn = defineHandler({
   },
   failure(request, errorCode, _message, { apiVersion }) {
     if (apiVersion >= BROKER_MIN_VERSION) return { errorCode };
-    const partitions = partitionsOf(transactionOf(request));
-    return { resultsByTopicV3AndBelow: topicResults(partitions, () => errorCode) };
+    const transaction = transactionOf(request);
+    const results = topicResults(partitionsOf(transaction), () => errorCode);
+    return { resultsByTopicV3AndBelow: withEmptyTopics(results, transaction) };
   },
 });
 
@@ -73,16 +74,31 @@ export function addPartitions(
   return Promise.all(
     transactions.map(async transaction => {
       const partitions = partitionsOf(transaction);
-      const codes = await codesFor(transaction, partitions, transactionVersion, broker);
+      const { transactionalId, verifyOnly } = transaction;
+      const missing = missingAmong(partitions, broker);
+      const codes = missing ?? (await codesFor(transaction, partitions, transactionVersion, broker));
+      const results = topicResults(partitions, at => codes[at]!);
+      const isOfWhole = missing === undefined && !verifyOnly;
       return {
-        transactionalId: transaction.transactionalId,
-        topicResults: topicResults(partitions, at => codes[at]!),
+        transactionalId,
+        topicResults: isOfWhole ? withEmptyTopics(results, transaction) : results,
       };
     }),
   );
 }
 
-/** One for each partition. The synchronous half is done when this returns. */
+/** Where partitions are not there, a code for each; else `undefined`. */
+function missingAmong(
+  partitions: readonly TopicPartition[],
+  broker: BrokerServices,
+): readonly number[] | undefined {
+  const { topics } = broker.metadata();
+  const isThere = partitions.map(({ topic, partition }) => topics.partition(topic, partition) !== undefined);
+  if (!isThere.includes(false)) return undefined;
+  return isThere.map(there => (there ? Errors.OPERATION_NOT_ATTEMPTED : Errors.UNKNOWN_TOPIC_OR_PARTITION));
+}
+
+/** One for each partition, which are all there. The synchronous half is done when this returns. */
 async function codesFor(
   transaction: RequestedTransaction,
   partitions: readonly TopicPartition[],
@@ -90,11 +106,6 @@ async function codesFor(
   broker: BrokerServices,
 ): Promise<readonly number[]> {
   const { transactionalId, producerId, producerEpoch, verifyOnly } = transaction;
-  const { topics } = broker.metadata();
-  const isThere = partitions.map(({ topic, partition }) => topics.partition(topic, partition) !== undefined);
-  if (isThere.includes(false)) {
-    return isThere.map(there => (there ? Errors.OPERATION_NOT_ATTEMPTED : Errors.UNKNOWN_TOPIC_OR_PARTITION));
-  }
   const producer = { transactionalId, producerId, producerEpoch };
   const coordinator = broker.transactionCoordinator;
   if (verifyOnly) return coordinator.verifyPartitions(producer, partitions);
@@ -126,4 +137,14 @@ function topicResults(
       partitionErrorCode: codes.get(topicPartitionKey({ topic: name, partition: partitionIndex }))!,
     })),
   }));
+}
+
+/** With the topics of which no partition was named: an answer for the whole transaction has them too, as Kafka's has. */
+function withEmptyTopics(
+  results: TransactionResult['topicResults'],
+  { topics }: RequestedTransaction,
+): TransactionResult['topicResults'] {
+  const answered = new Set(results.map(({ name }) => name));
+  const empty = new Set(topics.map(({ name }) => name).filter(name => !answered.has(name)));
+  return [...results, ...Array.from(empty, name => ({ name, resultsByPartition: [] }))];
 }

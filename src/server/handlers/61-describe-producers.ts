@@ -24,7 +24,7 @@ export const describeProducers = defineHandler({
     return {
       topics: Array.from(partitionsOf(topics), ([name, indexes]) => ({
         name,
-        partitions: Array.from(indexes, index => describe(name, index, broker)),
+        partitions: describeTopic(name, indexes, broker),
       })),
     };
   },
@@ -47,11 +47,24 @@ function partitionsOf(topics: DescribeProducersRequest['topics']): Map<string, S
   return partitions;
 }
 
-function describe(topic: string, partitionIndex: number, broker: BrokerServices): PartitionResponse {
+function describeTopic(
+  topic: string,
+  indexes: Iterable<number>,
+  broker: BrokerServices,
+): PartitionResponse[] {
   const problem = topicNameProblem(topic);
-  if (problem !== undefined) {
-    return { partitionIndex, errorCode: Errors.INVALID_TOPIC_EXCEPTION, errorMessage: problem };
-  }
+  if (problem !== undefined) return refusals(indexes, Errors.INVALID_TOPIC_EXCEPTION, problem);
+  // Only the topic's own refusal has a message, as in Apache Kafka: that of a partition has none.
+  if (broker.metadata().topics.topic(topic) === undefined)
+    return refusals(indexes, Errors.UNKNOWN_TOPIC_OR_PARTITION, `there is no topic '${topic}'`);
+  return Array.from(indexes, index => describe(topic, index, broker));
+}
+
+function refusals(indexes: Iterable<number>, errorCode: number, errorMessage: string): PartitionResponse[] {
+  return Array.from(indexes, partitionIndex => ({ partitionIndex, errorCode, errorMessage }));
+}
+
+function describe(topic: string, partitionIndex: number, broker: BrokerServices): PartitionResponse {
   try {
     const log = broker.replicaManager.partitionOrThrow({ topic, partition: partitionIndex }).anyLog();
     return {

@@ -4,6 +4,7 @@ import type { ClientTransaction } from '../../../src/coordinator/runtime/partiti
 import { VerificationGuard } from '../../../src/log/verification-guard.ts';
 import { Errors, KafkaError } from '../../../src/protocol/errors.ts';
 import { GroupHarness } from '../group-harness.ts';
+import { Pending } from '../pending.ts';
 import { MemoryPartitions } from '../memory-partition.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -56,15 +57,12 @@ describe('offsets of a transaction (T7)', () => {
     const ending = h.end(9, true);
     await h.clock.settle();
     expect(await h.fetch()).toBe(-1);
-    let told: unknown;
-    void stable(h).then(offset => {
-      told = offset;
-    });
+    const told = new Pending(stable(h));
     await h.clock.settle();
-    expect(told).toBeUndefined();
+    expect(told.value).toBeUndefined();
     h.partitions.commit();
     await h.clock.settle();
-    expect([await ending, told, await h.fetch()]).toEqual(['NONE', 10, 10]);
+    expect([await ending, told.value, await h.fetch()]).toEqual(['NONE', 10, 10]);
   });
 
   it('leave the partition unstable until the last of two producers has ended', async () => {
@@ -200,7 +198,7 @@ describe('TxnOffsetCommit to a group', () => {
     const h = await GroupHarness.started();
     expect(await h.commitIn(9, 1, { group: '' })).toBe('INVALID_GROUP_ID');
     expect(await h.commitIn(-1, 1)).toBe('INVALID_PRODUCER_ID_MAPPING');
-    expect(await h.commitIn(9, 1, { producerEpoch: -1 })).toBe('INVALID_PRODUCER_ID_MAPPING');
+    expect(await h.commitIn(9, 1, { producerEpoch: -1 })).toBe('INVALID_PRODUCER_EPOCH');
     expect(h.partitions.records()).toEqual([]);
   });
 

@@ -2,166 +2,16 @@ import {
   FindCoordinatorRequest,
   FindCoordinatorResponse,
 } from '../../../src/protocol/messages/10-find-coordinator.ts';
-import {
-  InitProducerIdRequest,
-  InitProducerIdResponse,
-} from '../../../src/protocol/messages/22-init-producer-id.ts';
-import {
-  AddPartitionsToTxnRequest,
-  AddPartitionsToTxnResponse,
-} from '../../../src/protocol/messages/24-add-partitions-to-txn.ts';
-import {
-  AddOffsetsToTxnRequest,
-  AddOffsetsToTxnResponse,
-} from '../../../src/protocol/messages/25-add-offsets-to-txn.ts';
-import { EndTxnRequest, EndTxnResponse } from '../../../src/protocol/messages/26-end-txn.ts';
-import {
-  DescribeTransactionsRequest,
-  DescribeTransactionsResponse,
-} from '../../../src/protocol/messages/65-describe-transactions.ts';
-import {
-  ListTransactionsRequest,
-  ListTransactionsResponse,
-} from '../../../src/protocol/messages/66-list-transactions.ts';
-import type { Infer, Input, Message } from '../../../src/protocol/schema.ts';
-import type { DifferentialCase, Session } from '../session.ts';
+import { InitProducerIdRequest } from '../../../src/protocol/messages/22-init-producer-id.ts';
+import { AddPartitionsToTxnRequest } from '../../../src/protocol/messages/24-add-partitions-to-txn.ts';
+import { AddOffsetsToTxnRequest } from '../../../src/protocol/messages/25-add-offsets-to-txn.ts';
+import { EndTxnRequest } from '../../../src/protocol/messages/26-end-txn.ts';
+import { DescribeTransactionsRequest } from '../../../src/protocol/messages/65-describe-transactions.ts';
+import { ListTransactionsRequest } from '../../../src/protocol/messages/66-list-transactions.ts';
+import type { DifferentialCase } from '../session.ts';
+import { after, NOBODY, type Producer, STRANGER_ID, Transactions } from './transactions.ts';
 
-/** The versions by which a case prepares a transaction before it asks what it is about. */
-const VERSIONS = new Map<Message, number>([
-  [InitProducerIdRequest, 4],
-  [AddPartitionsToTxnRequest, 3],
-  [EndTxnRequest, 4],
-]);
-
-/** LOAD_IN_PROGRESS, NOT_AVAILABLE, NOT_COORDINATOR, CONCURRENT_TRANSACTIONS: to be asked again. */
-const AGAIN: ReadonlySet<number> = new Set([14, 15, 16, 51]);
-
-interface Producer {
-  readonly producerId: number | bigint;
-  readonly producerEpoch: number;
-}
-
-const NOBODY: Producer = { producerId: -1, producerEpoch: -1 };
-
-/** A transactional id for one case: the API under test goes at the case's version, all others at a fixed one. */
-class Transactions {
-  readonly session: Session;
-  readonly id: string;
-  readonly topic: string;
-  private readonly api: Message;
-
-  private constructor(session: Session, api: Message) {
-    this.session = session;
-    this.api = api;
-    this.id = session.name('x');
-    this.topic = session.name('t');
-  }
-
-  static async start(session: Session, api: Message): Promise<Transactions> {
-    const self = new Transactions(session, api);
-    await session.createTopic('t', 3);
-    await self.ask(FindCoordinatorRequest, FindCoordinatorResponse, { key: self.id, keyType: 1 }, 2);
-    return self;
-  }
-
-  /** Asks until the answer is one that stays, and keeps only that. */
-  private async ask<Q extends Message, R extends Message>(
-    request: Q,
-    response: R,
-    body: Input<Q>,
-    version = this.api === request ? this.session.version : (VERSIONS.get(request) ?? 0),
-  ): Promise<Infer<R>> {
-    const client = this.session.first ?? (await this.session.connect());
-    for (let attempt = 0; ; attempt++) {
-      const answer = await client.send(request, response, version, body);
-      if (attempt === 200 || !codesOf(answer).some(code => AGAIN.has(code))) return answer;
-      await new Promise(resolve => setTimeout(resolve, 25));
-    }
-  }
-
-  private async kept<Q extends Message, R extends Message>(
-    step: string,
-    request: Q,
-    response: R,
-    body: Input<Q>,
-  ): Promise<Infer<R>> {
-    const answer = await this.ask(request, response, body);
-    this.session.keep(step, answer);
-    return answer;
-  }
-
-  async init(step: string, producer = NOBODY, extra: Partial<Input<typeof InitProducerIdRequest>> = {}) {
-    const body = { transactionalId: this.id, transactionTimeoutMs: 60_000, ...producer, ...extra };
-    return this.kept(step, InitProducerIdRequest, InitProducerIdResponse, body);
-  }
-
-  async add(
-    step: string,
-    producer: Producer,
-    partitions: number[],
-    { id = this.id, topic = this.topic } = {},
-  ) {
-    const version = this.api === AddPartitionsToTxnRequest ? this.session.version : 3;
-    const topics = [{ name: topic, partitions }];
-    const body =
-      version < 4
-        ? {
-            v3AndBelowTransactionalId: id,
-            v3AndBelowProducerId: producer.producerId,
-            v3AndBelowProducerEpoch: producer.producerEpoch,
-            v3AndBelowTopics: topics,
-          }
-        : { transactions: [{ transactionalId: id, ...producer, verifyOnly: false, topics }] };
-    return this.kept(step, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, body);
-  }
-
-  async verify(step: string, producer: Producer, partitions: number[], id = this.id) {
-    const topics = [{ name: this.topic, partitions }];
-    return this.kept(step, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, {
-      transactions: [{ transactionalId: id, ...producer, verifyOnly: true, topics }],
-    });
-  }
-
-  async addOffsets(step: string, producer: Producer, id = this.id) {
-    const body = { transactionalId: id, ...producer, groupId: this.session.name('g') };
-    return this.kept(step, AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, body);
-  }
-
-  async end(step: string, producer: Producer, committed: boolean, id = this.id) {
-    return this.kept(step, EndTxnRequest, EndTxnResponse, { transactionalId: id, ...producer, committed });
-  }
-
-  async describe(step: string, transactionalIds: string[]) {
-    const describe = () =>
-      this.ask(DescribeTransactionsRequest, DescribeTransactionsResponse, { transactionalIds });
-    let answer = await describe();
-    // How long a transaction takes to end is each broker's own.
-    while (answer.transactionStates.some(each => each.transactionState.startsWith('Prepare')))
-      answer = await describe();
-    // Apache Kafka lists partitions in the order of their hashes, which is another one each time.
-    for (const { topics } of answer.transactionStates)
-      for (const { partitions } of topics) partitions.sort((a, b) => a - b);
-    this.session.keep(step, answer);
-    return answer;
-  }
-
-  async list(step: string, body: Input<typeof ListTransactionsRequest>) {
-    return this.kept(step, ListTransactionsRequest, ListTransactionsResponse, body);
-  }
-}
-
-/** Every error code in an answer. */
-function codesOf(value: unknown): number[] {
-  if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return [];
-  return Object.entries(value).flatMap(([name, item]) =>
-    /errorCode$/i.test(name) && typeof item === 'number' ? [item] : codesOf(item),
-  );
-}
-
-function after({ producerId, producerEpoch }: Producer, bumps: number): Producer {
-  return { producerId, producerEpoch: producerEpoch + bumps };
-}
-
+/** The requests of the coordinator. */
 export const transactionCases: readonly DifferentialCase[] = [
   {
     api: InitProducerIdRequest,
@@ -190,7 +40,7 @@ export const transactionCases: readonly DifferentialCase[] = [
       await x.init('with the next', after(p, 1));
       await x.init('with the first', p);
       await x.init('with one of the future', after(p, 9));
-      await x.init('of another producer', { producerId: 1_000_000_000, producerEpoch: 2 });
+      await x.init('of another producer', { producerId: STRANGER_ID, producerEpoch: 2 });
       await x.init('without epoch', { producerId: p.producerId, producerEpoch: -1 });
       await x.init('without id', { producerId: -1, producerEpoch: 0 });
       await x.init('of an id that is not there', p, { transactionalId: session.name('y') });
@@ -215,8 +65,7 @@ export const transactionCases: readonly DifferentialCase[] = [
     api: AddPartitionsToTxnRequest,
     name: 'good and bad',
     async run(session) {
-      const x = await Transactions.start(session, AddPartitionsToTxnRequest);
-      const p = await x.init('init');
+      const [x, p] = await Transactions.initialised(session, AddPartitionsToTxnRequest);
       await x.add('the first', p, [0, 1]);
       await x.add('again', p, [1]);
       await x.add('more', p, [2]);
@@ -224,7 +73,7 @@ export const transactionCases: readonly DifferentialCase[] = [
       await x.add('one that is not there', p, [0, 3]);
       await x.add('a topic that is not there', p, [0], { topic: '__proto__' });
       await x.add('of another epoch', after(p, 1), [0]);
-      await x.add('of another producer', { ...p, producerId: 1_000_000_000 }, [0]);
+      await x.add('of another producer', { ...p, producerId: STRANGER_ID }, [0]);
       await x.add('of nobody', p, [0], { id: session.name('nobody') });
       await x.add('of the empty id', p, [0], { id: '' });
       await x.end('end', p, true);
@@ -233,16 +82,39 @@ export const transactionCases: readonly DifferentialCase[] = [
   },
   {
     api: AddPartitionsToTxnRequest,
+    name: 'topics without partitions',
+    async run(session) {
+      const [x, p] = await Transactions.initialised(session, AddPartitionsToTxnRequest);
+      const empty = { name: x.topic, partitions: [] };
+      const other = { name: session.name('none'), partitions: [] };
+      await x.addTopics('no topic', p, []);
+      await x.describe('no topic', [x.id]);
+      await x.addTopics('no partition', p, [empty]);
+      await x.describe('no partition', [x.id]);
+      await x.addTopics('no partition of two topics', p, [empty, other]);
+      await x.addTopics('no partition of another epoch', after(p, 1), [empty]);
+      await session.createTopic('u');
+      const one = { name: session.name('u'), partitions: [0] };
+      await x.addTopics('one with, one without', p, [empty, one]);
+      await x.addTopics('one with, which is not there, one without', p, [empty, { ...one, partitions: [5] }]);
+      await x.describe('in the end', [x.id]);
+      if (session.version < 4) return;
+      await x.verifyTopics('verified: no partition', p, [empty]);
+      await x.verifyTopics('verified: one with, one without', p, [empty, one]);
+      await x.verifyTopics('verified: of another epoch', after(p, 1), [empty, one]);
+    },
+  },
+  {
+    api: AddPartitionsToTxnRequest,
     minVersion: 4,
     name: 'verification',
     async run(session) {
-      const x = await Transactions.start(session, AddPartitionsToTxnRequest);
-      const p = await x.init('init');
+      const [x, p] = await Transactions.initialised(session, AddPartitionsToTxnRequest);
       await x.verify('before it begins', p, [0]);
       await x.add('two', p, [0, 1]);
       await x.verify('of them and one more', p, [0, 1, 2]);
       await x.verify('of another epoch', after(p, 1), [0]);
-      await x.verify('of another producer', { ...p, producerId: 1_000_000_000 }, [0]);
+      await x.verify('of another producer', { ...p, producerId: STRANGER_ID }, [0]);
       await x.verify('of nobody', p, [0], session.name('nobody'));
       await x.verify('of the empty id', p, [0], '');
       await x.verify('of one that is not there', p, [0, 7]);
@@ -254,12 +126,11 @@ export const transactionCases: readonly DifferentialCase[] = [
     api: AddOffsetsToTxnRequest,
     name: 'good and bad',
     async run(session) {
-      const x = await Transactions.start(session, AddOffsetsToTxnRequest);
-      const p = await x.init('init');
+      const [x, p] = await Transactions.initialised(session, AddOffsetsToTxnRequest);
       await x.addOffsets('the first', p);
       await x.addOffsets('again', p);
       await x.addOffsets('of another epoch', after(p, 1));
-      await x.addOffsets('of another producer', { ...p, producerId: 1_000_000_000 });
+      await x.addOffsets('of another producer', { ...p, producerId: STRANGER_ID });
       await x.addOffsets('of nobody', p, session.name('nobody'));
       await x.addOffsets('of the empty id', p, '');
     },
@@ -269,14 +140,13 @@ export const transactionCases: readonly DifferentialCase[] = [
     maxVersion: 4,
     name: 'in every state',
     async run(session) {
-      const x = await Transactions.start(session, EndTxnRequest);
-      const p = await x.init('init');
+      const [x, p] = await Transactions.initialised(session, EndTxnRequest);
       for (const committed of [true, false]) await x.end(`empty: ${committed}`, p, committed);
       for (const first of [true, false]) {
         await x.add(`before ${first}`, p, [0]);
         await x.end(`${first} of another epoch`, after(p, 1), first);
         await x.end(`${first} of an epoch below 0`, after(p, -2), first);
-        await x.end(`${first} of another producer`, { ...p, producerId: 1_000_000_000 }, first);
+        await x.end(`${first} of another producer`, { ...p, producerId: STRANGER_ID }, first);
         await x.end(`${first} of nobody`, p, first, session.name('nobody'));
         await x.end(`${first} of the empty id`, p, first, '');
         await x.end(`${first}`, p, first);
@@ -291,8 +161,8 @@ export const transactionCases: readonly DifferentialCase[] = [
     minVersion: 5,
     name: 'in every state, by epochs',
     async run(session) {
-      const x = await Transactions.start(session, EndTxnRequest);
-      let p: Producer = await x.init('init');
+      const [x, first] = await Transactions.initialised(session, EndTxnRequest);
+      let p: Producer = first;
       await x.end('commit of nothing', p, true);
       await x.end('abort of nothing', p, false);
       await x.end('abort of nothing again', p, false);
@@ -302,7 +172,7 @@ export const transactionCases: readonly DifferentialCase[] = [
         await x.add(`before ${first}`, p, [0, 2]);
         await x.end(`${first} of the next epoch`, after(p, 1), first);
         await x.end(`${first} of the epoch before`, after(p, -1), first);
-        await x.end(`${first} of another producer`, { ...p, producerId: 1_000_000_000 }, first);
+        await x.end(`${first} of another producer`, { ...p, producerId: STRANGER_ID }, first);
         await x.end(`${first} of nobody`, p, first, session.name('nobody'));
         await x.end(`${first} of the empty id`, p, first, '');
         await x.end(`${first}`, p, first);
@@ -324,8 +194,7 @@ export const transactionCases: readonly DifferentialCase[] = [
     api: DescribeTransactionsRequest,
     name: 'in several states',
     async run(session) {
-      const x = await Transactions.start(session, DescribeTransactionsRequest);
-      const p = await x.init('init');
+      const [x, p] = await Transactions.initialised(session, DescribeTransactionsRequest);
       await x.describe('empty', [x.id, session.name('nobody'), '']);
       await x.add('two', p, [1, 0]);
       await x.describe('ongoing', [x.id]);
@@ -337,8 +206,7 @@ export const transactionCases: readonly DifferentialCase[] = [
     api: ListTransactionsRequest,
     name: 'by filters',
     async run(session) {
-      const x = await Transactions.start(session, ListTransactionsRequest);
-      const p = await x.init('init');
+      const [x, p] = await Transactions.initialised(session, ListTransactionsRequest);
       const own = { producerIdFilters: [p.producerId] };
       await x.list('empty', own);
       await x.add('one', p, [1]);
@@ -346,7 +214,7 @@ export const transactionCases: readonly DifferentialCase[] = [
       await x.list('ongoing by its state', { ...own, stateFilters: ['Ongoing'] });
       await x.list('by another state', { ...own, stateFilters: ['Empty', 'Dead', 'PrepareEpochFence'] });
       await x.list('by states that are none', { ...own, stateFilters: ['ongoing', 'Nothing'] });
-      await x.list('by a producer that is not there', { producerIdFilters: [1_000_000_000] });
+      await x.list('by a producer that is not there', { producerIdFilters: [STRANGER_ID] });
       if (session.version >= 1) {
         await x.list('open for long', { ...own, durationFilter: 1_000_000 });
         await x.list('open for any time', { ...own, durationFilter: -1 });
@@ -357,6 +225,12 @@ export const transactionCases: readonly DifferentialCase[] = [
         await x.list(`by the pattern ${pattern}`, { ...own, transactionalIdPattern: pattern });
       }
       await x.list('of two', { transactionalIdPattern: `${session.name('')}.*` });
+      for (const [kind, pattern] of Object.entries({
+        'of some length': `${'x?'.repeat(100)}.*`,
+        'that is long': `${'x?'.repeat(200)}.*`,
+        'that repeats much': '((((.{1,10}){1,10}){1,10})?.*)?',
+      }))
+        await x.list(`by a pattern ${kind}`, { ...own, transactionalIdPattern: pattern });
     },
   },
   {

@@ -103,6 +103,9 @@ describe('DescribeProducers', () => {
       ['__proto__', [Errors.UNKNOWN_TOPIC_OR_PARTITION]],
       ['no/topic', [Errors.INVALID_TOPIC_EXCEPTION]],
     ]);
+    // A partition that is not there has no message in Apache Kafka either.
+    expect(answer!.topics[0]!.partitions[1]!.errorMessage).toBeNull();
+    expect(answer!.topics[1]!.partitions[0]!.errorMessage).toContain('__proto__');
     expect(answer!.topics[2]!.partitions[0]!.errorMessage).toContain('letters');
   });
 

@@ -98,12 +98,12 @@ class Server {
       : errorName(answer.errorCode);
   }
 
-  /** An answer's codes by `topic-partition`, or the code of the whole. */
-  async add(
+  /** The topics of an answer. */
+  async addTopics(
     version: number,
     topics: { name: string; partitions: number[] }[],
     { producerEpoch = 0, verifyOnly = false, id = 'x' } = {},
-  ): Promise<Record<string, string>> {
+  ) {
     const who = { transactionalId: id, producerId: 1000, producerEpoch };
     const body =
       version < 4
@@ -121,8 +121,12 @@ class Server {
       body,
     );
     expect(answer.errorCode).toBe(0);
-    const results =
-      version < 4 ? answer.resultsByTopicV3AndBelow : answer.resultsByTransaction[0]!.topicResults;
+    return version < 4 ? answer.resultsByTopicV3AndBelow : answer.resultsByTransaction[0]!.topicResults;
+  }
+
+  /** An answer's codes by `topic-partition`. */
+  async add(...request: Parameters<Server['addTopics']>): Promise<Record<string, string>> {
+    const results = await this.addTopics(...request);
     return Object.fromEntries(
       results.flatMap(({ name, resultsByPartition }) =>
         resultsByPartition.map(each => [
@@ -221,6 +225,31 @@ describe('AddPartitionsToTxn', () => {
       });
     }
     expect(server.harness.storedText()).toBe('Empty 1000/0');
+  });
+
+  it('names the topics without partitions too, where it answers for the whole', async () => {
+    const server = await Server.start();
+    await server.init(1);
+    const empty = { name: 'orders', partitions: [] };
+    const ask = async (
+      version: number,
+      verifyOnly: boolean,
+      ...others: Parameters<typeof server.addTopics>[1]
+    ) => {
+      const results = await server.addTopics(version, [empty, ...others, empty], { verifyOnly });
+      return results.map(({ name, resultsByPartition }) => [name, resultsByPartition.length]);
+    };
+    for (const version of [0, 3, 4, 5]) {
+      const there = { name: 't', partitions: [0, 1] };
+      const missing = { name: 't', partitions: [0, 7] };
+      expect(await ask(version, false)).toEqual([['orders', 0]]);
+      expect((await ask(version, false, there)).sort()).toEqual([
+        ['orders', 0],
+        ['t', 2],
+      ]);
+      expect(await ask(version, false, missing)).toEqual([['t', 2]]);
+      if (version >= 4) expect(await ask(version, true, there)).toEqual([['t', 2]]);
+    }
   });
 
   it('of a broker verifies, and adds for producers of version 2 in v5', async () => {
