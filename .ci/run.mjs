@@ -31,7 +31,7 @@ const steps = [
   { name: 'clients', limitMinutes: 25, run: limit => command('npm', ['run', 'test:clients'], limit) },
   { name: 'oracle', limitMinutes: 25, run: limit => command('npm', ['run', 'test:oracle'], limit) },
   { name: 'failover', limitMinutes: 10, run: testFailover },
-  { name: 'conformance', limitMinutes: 15, run: testConformance },
+  { name: 'conformance', limitMinutes: 20, run: testConformance },
   { name: 'bench', limitMinutes: 20, run: limit => command('npm', ['run', 'bench', '--', '--quick'], limit) },
 ];
 

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { SimRandom } from '../simulation/sim-random.ts';
 import { targetName, temporaryFolder } from '../support/broker-target.ts';
 import type { ClusterProcess } from '../support/cluster-process.ts';
-import { createTopic } from '../support/cluster-process-admin.ts';
+import { createTopic, endOffset } from '../support/cluster-process-admin.ts';
 import { type ReadRecord, readTopic } from '../support/kcat-records.ts';
 import { ConnectCluster } from './connect-cluster.ts';
 import { WORKER_SESSION_MS } from './connect-worker.ts';
@@ -32,6 +32,8 @@ const WORKERS = (process.env['CONNECT_WORKERS'] ?? '1,2').split(',').map(Number)
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const FILES = 2;
 const WAIT_MS = 90_000;
+/** More than the markers that may end transactions of before. */
+const ENDS_MAX = 10;
 /** Longer than the session of a worker and than its transactions, and the time in which its tasks begin elsewhere. */
 const STOPPED_MS = WORKER_SESSION_MS + 5_000;
 const TEST_MS = SECONDS * 1_000 + 300_000;
@@ -64,13 +66,14 @@ class Scene {
     return readTopic(this.cluster.bootstrap, topicOf(index));
   }
 
-  /** Waits until more of every file is in its topic than there is now. */
+  /** Waits until every topic has committed lines that came after this was called. */
   async progress(): Promise<void> {
-    for (const [index, file] of this.files.entries()) {
-      const { length } = file;
+    for (const index of this.files.keys()) {
+      const topic = topicOf(index);
+      const end = await endOffset(this.cluster, topic, 0, 'read_uncommitted');
       await this.until(
-        `more than ${length} lines in ${topicOf(index)}`,
-        async () => (await this.records(index)).length > length,
+        `committed lines in ${topic} from ${end} on`,
+        async () => (await endOffset(this.cluster, topic, 0, 'read_committed')) > end + ENDS_MAX,
       );
     }
   }

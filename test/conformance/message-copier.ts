@@ -44,10 +44,12 @@ export class MessageCopier {
     return new MessageCopier(options, await fetchApacheKafka('4.3.0'));
   }
 
-  /** kill -9. */
+  /** kill -9, unless it has just ended by itself. */
   kill(): void {
+    const child = this.command?.child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     this.kills++;
-    this.command?.child.kill('SIGKILL');
+    child.kill('SIGKILL');
   }
 
   /** To be told when all input is written. Resolves when a copier that was started after that has copied all. */

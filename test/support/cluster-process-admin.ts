@@ -1,3 +1,4 @@
+import { ListOffsetsRequest, ListOffsetsResponse } from '../../src/protocol/messages/02-list-offsets.ts';
 import { OffsetFetchRequest, OffsetFetchResponse } from '../../src/protocol/messages/09-offset-fetch.ts';
 import {
   FindCoordinatorRequest,
@@ -47,6 +48,7 @@ const UPDATE_FEATURES_VERSION = 1;
 const DESCRIBE_TRANSACTIONS_VERSION = 0;
 const FIND_COORDINATOR_VERSION = 3;
 const OFFSET_FETCH_VERSION = 7;
+const LIST_OFFSETS_VERSION = 7;
 
 const TOPIC_ALREADY_EXISTS = 36;
 const ELECTION_NOT_NEEDED = 84;
@@ -56,7 +58,11 @@ const PREFERRED = 0;
 const UPGRADE = 1;
 const SAFE_DOWNGRADE = 2;
 const GROUP = 0;
+const LATEST = -1;
+const NO_BROKER = -1;
 const REQUEST_MS = 3_000;
+/** By the isolation level that asks for it: the high watermark, the last stable offset. */
+const ISOLATION_LEVELS = { read_uncommitted: 0, read_committed: 1 } as const;
 
 export interface NewTopic {
   readonly name: string;
@@ -359,5 +365,25 @@ export function waitForTransaction(
     const found = answer.transactionStates[0];
     if (found?.errorCode !== 0) throw new Error(`error ${found?.errorCode}`);
     return states.includes(found.transactionState) ? found.transactionState : undefined;
+  });
+}
+
+/** The offset at which a consumer with the isolation level finds the end of a partition, as its leader says. */
+export function endOffset(
+  cluster: ClusterProcess,
+  topic: string,
+  partitionIndex: number,
+  isolation: keyof typeof ISOLATION_LEVELS,
+  timeoutMs = 30_000,
+): Promise<number> {
+  return cluster.eventually(`end of ${topic}-${partitionIndex}`, timeoutMs, async client => {
+    const answer = await client.send(ListOffsetsRequest, ListOffsetsResponse, LIST_OFFSETS_VERSION, {
+      replicaId: NO_BROKER,
+      isolationLevel: ISOLATION_LEVELS[isolation],
+      topics: [{ name: topic, partitions: [{ partitionIndex, timestamp: LATEST }] }],
+    });
+    const found = answer.topics[0]?.partitions[0];
+    // Only the leader knows it.
+    return found?.errorCode === 0 ? Number(found.offset) : undefined;
   });
 }

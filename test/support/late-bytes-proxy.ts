@@ -34,6 +34,14 @@ interface Rule {
   readonly resolve: (held: HeldRequest) => void;
 }
 
+/** How often a client has sent a version of an API. */
+interface Seen {
+  readonly apiKey: number;
+  readonly apiVersion: number;
+  readonly clientId: string;
+  readonly count: number;
+}
+
 /** A connection of a client and the one to the broker that stands for it. */
 class Pair {
   private readonly client: Socket;
@@ -44,7 +52,13 @@ class Pair {
   /** False from when a request was held: from then on the broker has nobody at the other end who listens. */
   private clientListens = true;
 
-  constructor(client: Socket, brokerPort: number, wanted: (header: RequestHeader) => Rule | undefined) {
+  /** `wanted` says whether a request is to be held; `ended` is called when the broker's side is closed. */
+  constructor(
+    client: Socket,
+    brokerPort: number,
+    wanted: (header: RequestHeader) => Rule | undefined,
+    ended: (pair: Pair) => void,
+  ) {
     this.client = client;
     this.broker = connect(brokerPort, HOST);
     client.setNoDelay(true);
@@ -60,6 +74,7 @@ class Pair {
       this.client.destroy();
       for (const tell of this.waiting.values()) tell(undefined);
       this.waiting.clear();
+      ended(this);
     });
   }
 
@@ -155,8 +170,7 @@ export class LateBytesProxy {
   private readonly pairs = new Set<Pair>();
   private readonly held: HeldRequest[] = [];
   private rule: Rule | undefined;
-  /** The versions that clients sent, as `client id|API key`. */
-  private readonly versions = new Map<string, Set<number>>();
+  private readonly seen = new Map<string, Seen>();
 
   private constructor(ports: readonly number[]) {
     this.ports = ports;
@@ -171,7 +185,8 @@ export class LateBytesProxy {
   async start(brokerPorts: readonly number[]): Promise<void> {
     for (const [index, port] of this.ports.entries()) {
       const server = createServer(client => {
-        this.pairs.add(new Pair(client, brokerPorts[index]!, header => this.ruleFor(header)));
+        const wanted = (header: RequestHeader) => this.ruleFor(header);
+        this.pairs.add(new Pair(client, brokerPorts[index]!, wanted, pair => this.pairs.delete(pair)));
       });
       this.servers.push(server);
       await new Promise<void>((resolve, reject) => {
@@ -215,10 +230,14 @@ export class LateBytesProxy {
     return this.held.filter(({ isAnswered }) => isAnswered).length;
   }
 
-  /** The versions of an API that came from clients whose client id contains the word, in order. */
-  versionsOf(apiKey: number, clientId: string): number[] {
-    const found = [...this.versions].filter(([key]) => key.endsWith(`|${apiKey}`) && key.includes(clientId));
-    return [...new Set(found.flatMap(([, versions]) => [...versions]))].sort((a, b) => a - b);
+  /** How often each version of an API came from clients whose client id contains the word. */
+  countsOf(apiKey: number, clientId: string): ReadonlyMap<number, number> {
+    const counts = new Map<number, number>();
+    for (const seen of this.seen.values()) {
+      if (seen.apiKey !== apiKey || !seen.clientId.includes(clientId)) continue;
+      counts.set(seen.apiVersion, (counts.get(seen.apiVersion) ?? 0) + seen.count);
+    }
+    return counts;
   }
 
   async close(): Promise<void> {
@@ -227,10 +246,12 @@ export class LateBytesProxy {
   }
 
   private ruleFor(header: RequestHeader): Rule | undefined {
-    const key = `${header.clientId}|${header.apiKey}`;
-    this.versions.set(key, (this.versions.get(key) ?? new Set()).add(header.apiVersion));
+    const { apiKey, apiVersion, clientId } = header;
+    const key = `${clientId}|${apiKey}|${apiVersion}`;
+    const seen = this.seen.get(key) ?? { apiKey, apiVersion, clientId, count: 0 };
+    this.seen.set(key, { ...seen, count: seen.count + 1 });
     const { rule } = this;
-    if (rule?.apiKey !== header.apiKey || !header.clientId.includes(rule.clientId)) return undefined;
+    if (rule?.apiKey !== apiKey || !clientId.includes(rule.clientId)) return undefined;
     this.rule = undefined;
     return rule;
   }

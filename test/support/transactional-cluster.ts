@@ -2,21 +2,23 @@ import { launchOf, targetName } from './broker-target.ts';
 import { ClusterProcess, combinedNodes } from './cluster-process.ts';
 
 /**
- * Starts a cluster of the suite's target, every topic of it, the internal ones too, with a replica on each of its
- * brokers, and with transactions that are ended within a second after their timeout.
+ * A cluster of the suite's target, every topic of it, the internal ones too, with a replica on each of its brokers, and
+ * with transactions that are ended within a second after their timeout. `ofNode`: more properties of the node at an index.
  */
-export async function startTransactionalCluster(
+export async function createTransactionalCluster(
   size: number,
   workDirectory: string,
+  ofNode: (at: number) => Readonly<Record<string, string>> = () => ({}),
 ): Promise<ClusterProcess> {
   const replicas = `${size}`;
   const inSync = size === 1 ? '1' : '2';
-  const cluster = await ClusterProcess.create({
+  const nodes = combinedNodes(
+    await launchOf(targetName()),
+    Array.from({ length: size }, (_, at) => at + 1),
+  );
+  return ClusterProcess.create({
     workDirectory,
-    nodes: combinedNodes(
-      await launchOf(targetName()),
-      Array.from({ length: size }, (_, at) => at + 1),
-    ),
+    nodes: nodes.map((node, at) => ({ ...node, properties: ofNode(at) })),
     properties: {
       'default.replication.factor': replicas,
       'min.insync.replicas': inSync,
@@ -27,6 +29,14 @@ export async function startTransactionalCluster(
       'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
     },
   });
+}
+
+/** Creates and starts it. */
+export async function startTransactionalCluster(
+  size: number,
+  workDirectory: string,
+): Promise<ClusterProcess> {
+  const cluster = await createTransactionalCluster(size, workDirectory);
   try {
     await cluster.start();
   } catch (error) {
