@@ -148,4 +148,15 @@ export const ALLOWED_DIFFERENCES: readonly AllowedDifference[] = [
       'Apache Kafka keeps the sequence of a record that it refused after verification, also one of another epoch, and ' +
       'then takes no later one in that transaction: OUT_OF_ORDER_SEQUENCE_NUMBER. We take them.',
   },
+  ...['inside of it', 'behind it'].flatMap(kind =>
+    ['committed', 'any'].map(reader => ({
+      api: 'DeleteRecords',
+      case: 'around an open transaction',
+      step: `${kind}: ${reader} from ${kind === 'inside of it' ? 7 : 10}`,
+      field: 'lastStableOffset',
+      reason:
+        'The last stable offset is never below the start of the log. In Apache Kafka it is the base offset of the ' +
+        'batch in which the log starts.',
+    })),
+  ),
 ];

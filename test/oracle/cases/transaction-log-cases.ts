@@ -68,8 +68,8 @@ export const transactionLogCases: readonly DifferentialCase[] = [
       await x.read('open', 0);
       let p = await x.end('commit', first, true);
       await x.read('committed', 0);
-      await x.produce('when it is over', first);
       await x.produce('not transactional when it is over', p, PLAIN);
+      await x.produce('when it is over', first);
       await x.describe('when it is over', [x.id]);
       if (session.version < IMPLICIT_MIN_VERSION) await x.add('the next', p, [0]);
       await x.produce('in the next', p);
