@@ -44,6 +44,8 @@ export class Replica {
   private lastFetchMs = Number.NEGATIVE_INFINITY;
   private leaderEndAtLastFetch: Offset = UNKNOWN;
   private source: FetchSource | undefined;
+  /** The one before {@link source}: bytes of an old connection that come late begin and end a session meanwhile. */
+  private earlierSource: FetchSource | undefined;
 
   constructor(brokerId: number) {
     this.brokerId = brokerId;
@@ -58,6 +60,7 @@ export class Replica {
     this.lastFetchMs = isInSync && !isNewLeader ? nowMs : Number.NEGATIVE_INFINITY;
     this.leaderEndAtLastFetch = isNewLeader ? UNKNOWN : leaderEndOffset;
     this.source = undefined;
+    this.earlierSource = undefined;
     if (!isNewLeader) return;
     this.logEndOffset = UNKNOWN;
     this.logStartOffset = UNKNOWN;
@@ -76,7 +79,7 @@ export class Replica {
     this.leaderEndAtLastFetch = leaderEndOffset;
     this.lastFetchMs = nowMs;
     this.brokerEpoch = fetch.brokerEpoch;
-    this.source = fetch.source;
+    if (fetch.source !== undefined) this.attach(fetch.source);
   }
 
   /** The leader's log is about to grow from `leaderEndOffset`. */
@@ -90,14 +93,18 @@ export class Replica {
 
   /** The partition belongs to a session from now on, whose fetches need not name it. */
   attach(source: FetchSource): void {
+    if (source === this.source) return;
+    this.earlierSource = this.source;
     this.source = source;
   }
 
   /** The session does not fetch this partition any more. */
   detach(source: FetchSource, leaderEndOffset: Offset): void {
-    if (this.source !== source) return;
-    this.onLeaderAppend(leaderEndOffset);
-    this.source = undefined;
+    if (this.source === source) {
+      this.onLeaderAppend(leaderEndOffset);
+      this.source = this.earlierSource;
+      this.earlierSource = undefined;
+    } else if (this.earlierSource === source) this.earlierSource = undefined;
   }
 
   /** Whether it has fetched from this leader within `lagMaxMs`. */
