@@ -122,11 +122,11 @@ const DEEDS: readonly Deed[] = [
     b.deleteState();
     await b.start();
   },
-  async (_, a) => a.pause(STOPPED_MS),
   async ({ process }, a, b) => {
     await Promise.all([process.kill(), a.kill(), b.kill()]);
     await Promise.all([process.start(), a.start(), b.start()]);
   },
+  async (_, a) => a.pause(STOPPED_MS),
 ];
 
 interface Contents {

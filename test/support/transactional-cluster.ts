@@ -35,8 +35,9 @@ export async function createTransactionalCluster(
 export async function startTransactionalCluster(
   size: number,
   workDirectory: string,
+  ofNode?: (at: number) => Readonly<Record<string, string>>,
 ): Promise<ClusterProcess> {
-  const cluster = await createTransactionalCluster(size, workDirectory);
+  const cluster = await createTransactionalCluster(size, workDirectory, ofNode);
   try {
     await cluster.start();
   } catch (error) {
