@@ -11,8 +11,9 @@ import { WriteTxnMarkersRequest } from '../../../src/protocol/messages/27-write-
 import { TxnOffsetCommitRequest } from '../../../src/protocol/messages/28-txn-offset-commit.ts';
 import { DescribeProducersRequest } from '../../../src/protocol/messages/61-describe-producers.ts';
 import { DescribeTransactionsRequest } from '../../../src/protocol/messages/65-describe-transactions.ts';
+import type { Message } from '../../../src/protocol/schema.ts';
 import { BATCH_TIME } from '../raw-batch.ts';
-import type { DifferentialCase } from '../session.ts';
+import type { DifferentialCase, Session } from '../session.ts';
 import { after, NOBODY, STRANGER_ID, Transactions } from './transactions.ts';
 
 /** Idempotent, and of no transaction. */
@@ -38,6 +39,31 @@ const IMPLICIT_OFFSETS_MIN_VERSION = 5;
 const LATER_COORDINATOR = 1_000_000;
 /** In which a coordinator writes the markers that it can write. */
 const MARKERS_MS = 300;
+
+/** What a client sends in the course of a transaction. */
+const TRANSACTION_APIS: readonly Message[] = [
+  InitProducerIdRequest,
+  ProduceRequest,
+  AddPartitionsToTxnRequest,
+  AddOffsetsToTxnRequest,
+  TxnOffsetCommitRequest,
+  EndTxnRequest,
+];
+
+/** One case for each API: it goes in all of its versions that know of transactions, the others in a fixed one. */
+function aboutEach(
+  apis: readonly Message[],
+  name: string,
+  run: (session: Session, api: Message) => Promise<void>,
+): DifferentialCase[] {
+  return apis.map(api => ({
+    api,
+    ...(api === ProduceRequest ? { minVersion: 3 } : {}),
+    ...(api === InitProducerIdRequest ? { minVersion: 3, maxVersion: 5 } : {}),
+    name,
+    run: session => run(session, api),
+  }));
+}
 
 /** Transactions as logs show them: writes, reads, markers and the offsets of groups. */
 export const transactionLogCases: readonly DifferentialCase[] = [
@@ -326,114 +352,72 @@ export const transactionLogCases: readonly DifferentialCase[] = [
       await x.offsets('aborted');
     },
   },
-  ...[
-    InitProducerIdRequest,
-    ProduceRequest,
-    AddPartitionsToTxnRequest,
-    AddOffsetsToTxnRequest,
-    TxnOffsetCommitRequest,
-    EndTxnRequest,
-  ].map(
-    (api): DifferentialCase => ({
-      api,
-      ...(api === ProduceRequest ? { minVersion: 3 } : {}),
-      ...(api === InitProducerIdRequest ? { minVersion: 3, maxVersion: 5 } : {}),
-      name: 'of a producer that another one has fenced',
-      async run(session) {
-        const [x, p] = await Transactions.begun(session, api, [0]);
-        await x.addOffsets('offsets', p);
-        await x.produce('the first', p);
-        await x.commitOffset('offset', p, 1);
-        await x.init('another');
-        await x.produce('fenced: produce', p);
-        await x.produce('fenced: produce elsewhere', p, { partition: 1 });
-        await x.add('fenced: add', p, [1]);
-        await x.addOffsets('fenced: add offsets', p);
-        await x.commitOffset('fenced: commit offset', p, 2);
-        await x.end('fenced: commit', p, true);
-        await x.end('fenced: abort', p, false);
-        await x.init('fenced: go on', p);
-        await x.read('aborted', 0);
-        await x.offsets('aborted');
-        await x.describe('aborted', [x.id]);
-      },
-    }),
+  ...aboutEach(TRANSACTION_APIS, 'of a producer that another one has fenced', async (session, api) => {
+    const [x, p] = await Transactions.begun(session, api, [0]);
+    await x.addOffsets('offsets', p);
+    await x.produce('the first', p);
+    await x.commitOffset('offset', p, 1);
+    await x.init('another');
+    await x.produce('fenced: produce', p);
+    await x.produce('fenced: produce elsewhere', p, { partition: 1 });
+    await x.add('fenced: add', p, [1]);
+    await x.addOffsets('fenced: add offsets', p);
+    await x.commitOffset('fenced: commit offset', p, 2);
+    await x.end('fenced: commit', p, true);
+    await x.end('fenced: abort', p, false);
+    await x.init('fenced: go on', p);
+    await x.read('aborted', 0);
+    await x.offsets('aborted');
+    await x.describe('aborted', [x.id]);
+  }),
+  ...aboutEach(
+    [...TRANSACTION_APIS, DescribeTransactionsRequest],
+    'of a transaction that comes to no end',
+    async (session, api) => {
+      const [x, p] = await Transactions.begun(session, api, [0, 1]);
+      await x.produce('the first', p);
+      // They take no marker any more of a coordinator with an epoch that is not as high.
+      const topics = [{ name: x.topic, partitionIndexes: [0, 1] }];
+      await x.mark('of a later coordinator', p, { coordinatorEpoch: LATER_COORDINATOR, topics });
+      x.stuck();
+      await x.end('commit', p, true);
+      await new Promise(resolve => setTimeout(resolve, MARKERS_MS));
+      await x.describe('prepared', [x.id]);
+      await x.list('prepared: list', { producerIdFilters: [p.producerId] });
+      await x.end('prepared: commit', p, true);
+      await x.end('prepared: abort', p, false);
+      await x.end('prepared: commit of another epoch', after(p, 1), true);
+      await x.add('prepared: add', p, [2]);
+      await x.add('prepared: add of another epoch', after(p, -1), [2]);
+      await x.addOffsets('prepared: add offsets', p);
+      await x.produce('prepared: produce', p);
+      await x.produce('prepared: produce elsewhere', p, { partition: 2 });
+      await x.commitOffset('prepared: commit offset', p, 2);
+      await x.init('prepared: init');
+      await x.init('prepared: init with id and epoch', p);
+      await x.read('prepared', 0);
+    },
   ),
-  ...[
-    InitProducerIdRequest,
-    ProduceRequest,
-    AddPartitionsToTxnRequest,
-    AddOffsetsToTxnRequest,
-    TxnOffsetCommitRequest,
-    EndTxnRequest,
-    DescribeTransactionsRequest,
-  ].map(
-    (api): DifferentialCase => ({
-      api,
-      ...(api === ProduceRequest ? { minVersion: 3 } : {}),
-      ...(api === InitProducerIdRequest ? { minVersion: 3, maxVersion: 5 } : {}),
-      name: 'of a transaction that comes to no end',
-      async run(session) {
-        const [x, p] = await Transactions.begun(session, api, [0, 1]);
-        await x.produce('the first', p);
-        // They take no marker any more of a coordinator with an epoch that is not as high.
-        const topics = [{ name: x.topic, partitionIndexes: [0, 1] }];
-        await x.mark('of a later coordinator', p, { coordinatorEpoch: LATER_COORDINATOR, topics });
-        x.stuck();
-        await x.end('commit', p, true);
-        await new Promise(resolve => setTimeout(resolve, MARKERS_MS));
-        await x.describe('prepared', [x.id]);
-        await x.list('prepared: list', { producerIdFilters: [p.producerId] });
-        await x.end('prepared: commit', p, true);
-        await x.end('prepared: abort', p, false);
-        await x.end('prepared: commit of another epoch', after(p, 1), true);
-        await x.add('prepared: add', p, [2]);
-        await x.add('prepared: add of another epoch', after(p, -1), [2]);
-        await x.addOffsets('prepared: add offsets', p);
-        await x.produce('prepared: produce', p);
-        await x.produce('prepared: produce elsewhere', p, { partition: 2 });
-        await x.commitOffset('prepared: commit offset', p, 2);
-        await x.init('prepared: init');
-        await x.init('prepared: init with id and epoch', p);
-        await x.read('prepared', 0);
-      },
-    }),
-  ),
-  ...[
-    InitProducerIdRequest,
-    ProduceRequest,
-    AddPartitionsToTxnRequest,
-    AddOffsetsToTxnRequest,
-    TxnOffsetCommitRequest,
-    EndTxnRequest,
-  ].map(
-    (api): DifferentialCase => ({
-      api,
-      ...(api === ProduceRequest ? { minVersion: 3 } : {}),
-      ...(api === InitProducerIdRequest ? { minVersion: 3, maxVersion: 5 } : {}),
-      name: 'after a transaction that took too long',
-      async run(session) {
-        const x = await Transactions.start(session, api);
-        const p = await x.init('init', NOBODY, { transactionTimeoutMs: 100 });
-        await x.add('begin', p, [0, 1]);
-        await x.until('CompleteAbort');
-        await x.describe('aborted', [x.id]);
-        await x.produce('late: produce', p);
-        await x.commitOffset('late: commit offset', p, 1);
-        await x.end('late: commit', p, true);
-        await x.end('late: abort', p, false);
-        await x.describe('late', [x.id]);
-        await x.init('late: init with id and epoch', p);
-        await x.init('late: init with them again', p);
-        await x.init('late: init');
-        await x.add('late: add', p, [0]);
-        await x.addOffsets('late: add offsets', p);
-        await x.read('in the end', 0);
-        await x.producers('in the end', [0, 1]);
-        await x.describe('in the end', [x.id]);
-      },
-    }),
-  ),
+  ...aboutEach(TRANSACTION_APIS, 'after a transaction that took too long', async (session, api) => {
+    const x = await Transactions.start(session, api);
+    const p = await x.init('init', NOBODY, { transactionTimeoutMs: 100 });
+    await x.add('begin', p, [0, 1]);
+    await x.until('CompleteAbort');
+    await x.describe('aborted', [x.id]);
+    await x.produce('late: produce', p);
+    await x.commitOffset('late: commit offset', p, 1);
+    await x.end('late: commit', p, true);
+    await x.end('late: abort', p, false);
+    await x.describe('late', [x.id]);
+    await x.init('late: init with id and epoch', p);
+    await x.init('late: init with them again', p);
+    await x.init('late: init');
+    await x.add('late: add', p, [0]);
+    await x.addOffsets('late: add offsets', p);
+    await x.read('in the end', 0);
+    await x.producers('in the end', [0, 1]);
+    await x.describe('in the end', [x.id]);
+  }),
   {
     api: DescribeTransactionsRequest,
     name: 'with a part of its markers',
