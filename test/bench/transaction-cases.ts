@@ -159,7 +159,8 @@ const consumeCommitted: BenchCase = {
   async run({ broker, scale, workDirectory }) {
     await createServingTopics(broker.port, [TOPIC], PARTITIONS);
     const recordsPerTransaction = 500;
-    const count = Math.ceil(10_000 * scale.share);
+    // Some 2 GB: a shorter run has a client whose compilers are still at work.
+    const count = Math.ceil(40_000 * scale.share);
     const producers = 4;
     const perProducer = Math.ceil(count / producers);
     await transactionalLoad(broker, {
