@@ -89,18 +89,28 @@ export class TransactionIndex {
    * complete: no later segment can hold another one.
    */
   collect(fetchOffset: Offset, upperBound: Offset, into: AbortedTxn[]): boolean {
-    for (let slot = 0; slot < this.entries; slot++) {
+    for (let slot = this.firstEndingAtOrAfter(fetchOffset); slot < this.entries; slot++) {
       const txn = this.entry(slot);
-      if (txn.lastOffset >= fetchOffset && txn.firstOffset < upperBound) into.push(txn);
+      if (txn.firstOffset < upperBound) into.push(txn);
       if (txn.lastStableOffset >= upperBound) return true;
     }
     return false;
   }
 
+  /** The first slot whose marker is at or behind `offset`; `entries` if there is none. */
+  private firstEndingAtOrAfter(offset: Offset): number {
+    let low = 0;
+    let high = this.entries;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.entry(middle).lastOffset < offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
   /** Keeps the entries whose marker is below `offset`. */
   truncateTo(offset: Offset): void {
-    let count = this.entries;
-    while (count > 0 && this.entry(count - 1).lastOffset >= offset) count--;
-    this.index.truncateToEntries(count);
+    this.index.truncateToEntries(this.firstEndingAtOrAfter(offset));
   }
 }

@@ -4,7 +4,7 @@ import { FileHandleCache, LogFile } from '../../src/log/file-handle-cache.ts';
 import { CorruptIndexError } from '../../src/log/index-file.ts';
 import { OffsetIndex } from '../../src/log/offset-index.ts';
 import { TimeIndex } from '../../src/log/time-index.ts';
-import { TransactionIndex } from '../../src/log/transaction-index.ts';
+import { type AbortedTxn, TransactionIndex } from '../../src/log/transaction-index.ts';
 import { parseLogDirectoryName } from '../../src/log/log-file-names.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
@@ -123,6 +123,35 @@ describe('TransactionIndex', () => {
     expect(collect(100, 102)).toEqual([true, [1]]);
     expect(collect(108, 118)).toEqual([true, [1, 2n ** 60n]]);
     expect(collect(111, 200)).toEqual([false, [2n ** 60n]]);
+  });
+
+  it('finds by halves, and keeps, what a walk through all entries would', () => {
+    fc.assert(
+      fc.property(gaps, fc.nat(4_000), fc.nat(1_000), (steps, from, length) => {
+        const { handles } = diskWith();
+        const index = new TransactionIndex(handles, new LogFile(handles, PATH, false));
+        const all: AbortedTxn[] = [];
+        let end = 100;
+        for (const [gap, back] of steps) {
+          end += gap;
+          const firstOffset = Math.max(0, end - back);
+          // That of the next one that began before this ended would be lower; nothing here depends on it.
+          const txn = { producerId: gap, firstOffset, lastOffset: end, lastStableOffset: end + 1 };
+          index.append(txn);
+          all.push(txn);
+        }
+        const to = from + length;
+        const found: AbortedTxn[] = [];
+        const complete = index.collect(from, to, found);
+        const inRange = all.filter(({ lastOffset }) => lastOffset >= from);
+        const last = inRange.findIndex(({ lastStableOffset }) => lastStableOffset >= to);
+        const walked = last < 0 ? inRange : inRange.slice(0, last + 1);
+        expect(complete).toBe(last >= 0);
+        expect(found).toEqual(walked.filter(({ firstOffset }) => firstOffset < to));
+        index.truncateTo(from);
+        expect(index.entries).toBe(all.filter(({ lastOffset }) => lastOffset < from).length);
+      }),
+    );
   });
 });
 
