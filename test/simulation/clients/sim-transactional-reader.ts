@@ -13,6 +13,8 @@ export interface TransactionalReaderSettings extends WorkerSettings {
   readonly topic: string;
   /** Transactions may stay open for good, as what would have ended them is lost. */
   readonly mayLose: boolean;
+  /** Disks are damaged in this run: a batch with a wrong checksum is read again, until another replica leads. */
+  readonly meetsDamage: boolean;
 }
 
 const FETCH = { request: FetchRequest, response: FetchResponse };
@@ -129,8 +131,16 @@ export class SimTransactionalReader extends SimWorker<TransactionalReaderSetting
       { maxVersion: FETCH_VERSION },
     );
     const fetched = answer.responses[0]?.partitions[0];
-    if (fetched?.errorCode === Errors.NONE) return fetched;
-    cluster.forgetMetadata();
+    if (fetched?.errorCode !== Errors.NONE) {
+      cluster.forgetMetadata();
+      return undefined;
+    }
+    const damaged = [...batchesOf(fetched.records ?? Buffer.alloc(0))].find(batch => !batch.isValid());
+    if (damaged === undefined) return fetched;
+    if (!this.settings.meetsDamage) {
+      const text = `broker ${leader} served a batch of ${key} at ${damaged.baseOffset} with a wrong CRC`;
+      this.history.record(this.name, { kind: 'protocolError', text });
+    }
     return undefined;
   }
 }

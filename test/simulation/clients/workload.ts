@@ -146,7 +146,12 @@ function transactionalClients(
   });
   const reader = new SimTransactionalReader(
     makeClient('transactional-reader', [topic]),
-    { topic, thinkMs: 20, mayLose: producers.some(({ mayLose }) => mayLose) },
+    {
+      topic,
+      thinkMs: 20,
+      mayLose: producers.some(({ mayLose }) => mayLose),
+      meetsDamage: world.options.faults.has('rot'),
+    },
     history,
     Promise.all(writers.map(({ whenStopped }) => whenStopped)),
   );
