@@ -141,9 +141,10 @@ export class FutureLogs {
         recoveryPoint: future.logEndOffset,
         logStartOffset: current.logStartOffset,
       });
-      return new UnifiedLog(this.environment, target.state, loaded);
+      const moved = new UnifiedLog(this.environment, target.state, loaded);
+      takeOver(moved, current);
+      return moved;
     });
-    takeOver(log, current);
     this.registry.remove(future);
     this.registry.set(log);
     source.partitions--;
@@ -171,11 +172,7 @@ function takeOver(log: UnifiedLog, from: UnifiedLog): void {
   for (const { epoch, startOffset } of from.epochEntries) {
     if (epoch > (log.latestEpoch ?? -1)) log.assignEpochStartOffset(epoch, startOffset);
   }
-  for (const [producerId, entry] of log.activeProducers) {
-    const known = from.activeProducers.get(producerId);
-    if (known !== undefined) entry.recall(known, log.logEndOffset);
-  }
-  log.producerState.takeVerifications(from.producerState);
+  log.producerState.takeOver(from.producerState);
   log.cleanerCheckpoint = from.cleanerCheckpoint;
   log.updateHighWatermark(from.highWatermark);
 }

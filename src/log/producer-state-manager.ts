@@ -285,9 +285,18 @@ export class ProducerStateManager {
     if (!isOfNext) this.verifications.delete(batch.producerId);
   }
 
-  /** `from` is of the same records: guards that it has given out are good here too. */
-  takeVerifications(from: ProducerStateManager): void {
+  /**
+   * Becomes what `from` is, which nobody uses any more. It says what the same records say, and knows more of those before
+   * them that were deleted: their producers are known still, and guards that it has given out are good. The snapshot of
+   * this end, where there is one, is written anew.
+   */
+  takeOver(from: ProducerStateManager): void {
+    this.clear();
+    for (const [producerId, entry] of from.producers) this.producers.set(producerId, entry);
+    for (const [offset, txn] of from.ongoing) this.ongoing.set(offset, txn);
+    for (const [offset, txn] of from.unreplicated) this.unreplicated.set(offset, txn);
     for (const [producerId, entry] of from.verifications) this.verifications.set(producerId, entry);
+    if (this.snapshots.includes(this.endOffset)) this.writeSnapshot();
   }
 
   /** What is under way was asked about a log that held other records. */
@@ -344,7 +353,10 @@ export class ProducerStateManager {
 
   /** Writes the state as a file named for {@link mapEndOffset}, if there is news since the last one. */
   takeSnapshot(): void {
-    if (this.endOffset <= this.lastSnapshot) return;
+    if (this.endOffset > this.lastSnapshot) this.writeSnapshot();
+  }
+
+  private writeSnapshot(): void {
     const file = this.disk.openSync(this.snapshotPath(this.endOffset), 'write');
     try {
       // No fsync: a torn snapshot has a wrong checksum, and the log says the same at the price of a scan.

@@ -156,6 +156,39 @@ describe('AlterReplicaLogDirs', () => {
     expect(broker.ends).toEqual([8, 8]);
   });
 
+  it('keeps the producers whose records were deleted, also past a clean restart (T1)', async () => {
+    const cluster = await clusterOf([1], 0);
+    const broker = cluster.broker(1);
+    const of = (producerId: number, baseSequence: number) =>
+      batch(1, 10, { producerId, producerEpoch: 0, baseSequence });
+    const codeOf = async (records: Buffer): Promise<number> => {
+      const appended = broker.append(records);
+      await cluster.clock.settle();
+      return appended.result!.errorCode;
+    };
+    for (let i = 0; i < 8; i++) broker.append(of(7, i));
+    broker.append(of(8, 0));
+    await cluster.clock.settle();
+    broker.log.maybeIncrementLogStartOffset(8, 'test');
+    alter(broker, '/b');
+    await cluster.run(1_000);
+    // Too old to be known as a repetition, and no record of its producer is left.
+    expect(await codeOf(of(7, 1))).toBe(Errors.OUT_OF_ORDER_SEQUENCE_NUMBER);
+    await broker.logManager.shutdown();
+    await broker.crash('keep');
+    await broker.start();
+    await cluster.elect(1);
+    expect([broker.log.logDirectory, broker.log.logStartOffset]).toEqual(['/b', 8]);
+    expect(await codeOf(of(7, 1))).toBe(Errors.OUT_OF_ORDER_SEQUENCE_NUMBER);
+    broker.log.maybeIncrementLogStartOffset(9, 'test');
+    alter(broker, '/c');
+    await cluster.run(1_000);
+    expect([broker.log.logDirectory, ...broker.ends]).toEqual(['/c', 9, 9]);
+    expect(await codeOf(of(7, 1))).toBe(Errors.OUT_OF_ORDER_SEQUENCE_NUMBER);
+    expect(await codeOf(of(7, 8))).toBe(Errors.NONE);
+    expect(await codeOf(of(8, 1))).toBe(Errors.NONE);
+  });
+
   it('can be called off, sent elsewhere, and asked for what is so already', async () => {
     const cluster = await clusterOf([1], 20);
     const broker = cluster.broker(1);
