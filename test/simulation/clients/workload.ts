@@ -13,6 +13,7 @@ import type {
   Workload,
   WorldView,
 } from '../simulation-types.ts';
+import type { FaultKind } from '../world-options.ts';
 import { ClusterClient } from './cluster-client.ts';
 import { type AdminSettings, SimAdmin } from './sim-admin.ts';
 import { SimConsumer } from './sim-consumer.ts';
@@ -25,6 +26,9 @@ import { SimTransactionalProducer } from './sim-transactional-producer.ts';
 import { SimTransactionalReader } from './sim-transactional-reader.ts';
 import { drawSwarm, finalConsumer, type Swarm } from './swarm.ts';
 import { drawTransactions, type TransactionPlan } from './transaction-plan.ts';
+
+/** By these, bytes that a system has taken for sending arrive when their sender has long given up the connection. */
+const HOLDING_BYTES: readonly FaultKind[] = ['isolate', 'lateBytes', 'oneWay', 'pause', 'split', 'stall'];
 
 /** Makes a client by its name, of the data topics if no others are named. */
 type ClientMaker = (name: string, topics?: readonly string[]) => ClusterClient;
@@ -63,7 +67,7 @@ export function createWorkload(world: WorldView): Workload {
       lossAllowed,
       uncleanElections: uncleanElection,
       atRest: true,
-      lateBytes: faults.has('lateBytes'),
+      lateBytes: HOLDING_BYTES.some(fault => faults.has(fault)),
       hasLagged: (partition, node) => probe.hasLagged(partition, node),
     });
     if (before !== undefined && !lossAllowed) violations.push(...checkRecovery(before, takeRest(at)));
