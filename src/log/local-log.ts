@@ -304,6 +304,10 @@ export class LocalLog implements AppendQueueOwner {
   private rewindTo(offset: Offset): void {
     this.endOffset = offset;
     this.stagedEnd = offset;
+    this.lowerRecoveryPoint(offset);
+  }
+
+  lowerRecoveryPoint(offset: Offset): void {
     this.recoveryPointOffset = min64(this.recoveryPointOffset, offset);
   }
 

@@ -53,6 +53,7 @@ export class LogCutter {
     }
     local.dir.onDisk(() => {
       this.lowerCleanerCheckpoint(offset);
+      this.lowerRecoveryPoint(offset);
       local.truncateTo(offset);
       this.offsets.lowerLogStartOffset(offset);
       if (log.highWatermark > offset) log.updateHighWatermark(offset);
@@ -72,6 +73,7 @@ export class LogCutter {
     local.prepareToTruncate();
     local.dir.onDisk(() => {
       this.lowerCleanerCheckpoint(offset);
+      this.lowerRecoveryPoint(offset);
       local.truncateFullyAndStartAt(offset);
       offsets.restartAt(logStartOffset);
       if (log.highWatermark > offset) log.updateHighWatermark(offset);
@@ -97,6 +99,17 @@ export class LogCutter {
     if (log.cleanerCheckpoint === undefined || log.cleanerCheckpoint <= offset) return;
     log.cleanerCheckpoint = offset;
     this.environment.writeCleanerCheckpoint?.(log.logDirectory);
+  }
+
+  /**
+   * This must be on disk first, too: a power failure may bring segments back that were removed, and a start that
+   * believes that all below a higher offset was synced does not see the hole before them.
+   */
+  private lowerRecoveryPoint(offset: Offset): void {
+    const { log } = this;
+    if (log.checkpointedRecoveryPoint <= offset) return;
+    this.local.lowerRecoveryPoint(offset);
+    this.environment.writeRecoveryPoints?.(log.logDirectory);
   }
 
   private rebuildProducerState(endOffset: Offset): void {

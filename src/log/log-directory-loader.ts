@@ -64,6 +64,7 @@ export async function loadLogDirectory(
       isCompacted: cleanerOffsets.has(key),
     };
     const log = new UnifiedLog(environment, directory.state, loadLog(environment, options));
+    log.checkpointedRecoveryPoint = options.recoveryPoint;
     log.updateHighWatermark(highWatermarks.get(key) ?? 0);
     if (kind === 'current') log.cleanerCheckpoint = cleanerOffsets.get(key);
     if (log.owesSync) unsynced.push(log);

@@ -118,6 +118,7 @@ export class LogDirectory {
     this.recoveryPoints.write(
       logs.map(log => ({ topicPartition: log.topicPartition, offset: log.recoveryPoint })),
     );
+    for (const log of logs) log.checkpointedRecoveryPoint = log.recoveryPoint;
   }
 
   /** Only of the logs whose start is not told by their first segment. */

@@ -22,6 +22,8 @@ export interface LogEnvironment extends SegmentEnvironment {
   readonly verifiesTransactions: () => boolean;
   /** Writes how far the logs of a log directory are compacted. */
   readonly writeCleanerCheckpoint?: (logDirectory: string) => void;
+  /** Writes how far the logs of a log directory are known to be on disk. */
+  readonly writeRecoveryPoints?: (logDirectory: string) => void;
   /** Whether reads from disk check each batch's checksum, not only its framing. */
   readonly verifyChecksumsOnRead: boolean;
 }

@@ -117,6 +117,7 @@ export class LogManager {
       producerIdExpirationMs: options.producerIdExpirationMs ?? (() => 86_400_000),
       verifiesTransactions: options.verifiesTransactions ?? (() => false),
       writeCleanerCheckpoint: logDir => this.writeCleanerCheckpoint(logDir),
+      writeRecoveryPoints: logDir => this.directories.checkpoint('writeRecoveryPoints', new Set([logDir])),
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
     };
     this.directories = new LogDirectories(
@@ -180,6 +181,11 @@ export class LogManager {
           onLog: log => this.register(directory, log),
           onDeleted: path => this.removeLater(path, this.options.defaultConfig.fileDeleteDelayMs, directory),
         });
+        // What was cut from a log by its recovery may not count as synced when it is written again.
+        const logs = this.registry.checkpointedIn(directory.path);
+        if (logs.some(log => log.checkpointedRecoveryPoint > log.recoveryPoint)) {
+          this.directories.checkpoint('writeRecoveryPoints', new Set([directory.path]));
+        }
       } catch (error) {
         this.logger.error('a log directory cannot be loaded', { logDir: directory.path, error });
         directory.state.fail(error as Error);

@@ -51,6 +51,8 @@ export class UnifiedLog implements LocalLogOwner {
   listener: LogOffsetsListener | undefined;
   /** What the cleaner has noted: all below is compacted. `undefined` if it was never here. */
   cleanerCheckpoint: Offset | undefined;
+  /** What the checkpoint of the log directory says of {@link recoveryPoint}, as far as is known. */
+  checkpointedRecoveryPoint: Offset;
 
   private readonly environment: LogEnvironment;
   private readonly dir: LogDirectoryState;
@@ -72,6 +74,7 @@ export class UnifiedLog implements LocalLogOwner {
     this.leaderEpochCache = loaded.leaderEpochCache;
     this.producerState = loaded.producerState;
     this.local = new LocalLog(environment, dir, loaded, this);
+    this.checkpointedRecoveryPoint = loaded.recoveryPoint;
     this.offsets = new LogOffsets(this.local, this.producerState, loaded.logStartOffset);
     this.roller = new LogRoller(environment, this.local, this.producerState);
     this.appender = new LogAppender(environment, this, this.local, this.roller);

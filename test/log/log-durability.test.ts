@@ -112,6 +112,33 @@ describe('durability', () => {
     },
   );
 
+  it('has no hole where a power failure brings segments back that a truncation had removed (S1, S4)', async () => {
+    const ends = new Set<unknown>();
+    for (let seed = 0; seed < 60; seed++) {
+      const config = { segmentBytes: 200 };
+      const { manager, log, runtime } = await openLog(config);
+      for (let i = 0; i < 12; i++) {
+        log.appendAsLeader(batchOf({ text: `${i}` }), 0);
+        runtime.turn();
+      }
+      // All of it is synced, and the checkpoint says so.
+      await closeManager({ manager, runtime });
+      const again = await openLog(config, runtime);
+      again.log.truncateTo(4);
+      again.log.appendAsLeader(batchOf({ text: 'new' }), 1);
+      runtime.turn();
+      runtime.die();
+      let state = seed;
+      runtime.disk.crash(() => (state = (state * 16_807 + 11) % 2_147_483_647) / 2_147_483_647);
+      const { log: found } = await openLog(config, runtime);
+      const offsets = (await readAll(found)).map(({ offset }) => offset);
+      expect(offsets).toEqual(offsets.map((_, index) => index));
+      ends.add(found.logEndOffset);
+    }
+    // The truncation undone, and done.
+    expect(ends.size).toBeGreaterThan(1);
+  });
+
   it('has the time index on the disk with a flush: where clocks were set back, nothing shows that it is cut short', async () => {
     const { log, runtime } = await openLog({ segmentBytes: 1_000, indexIntervalBytes: 100 });
     const times = Array.from({ length: 40 }, (_, i) => NOW_MS - Math.floor(i / 10) * 1_000 + (i % 10));

@@ -207,8 +207,9 @@ export class TransactionManager {
    * | CompleteAbort  | e               | INVALID_TXN_STATE       | PrepareAbort            |
    * | any other epoch                  | PRODUCER_FENCED         | PRODUCER_FENCED         |
    *
-   * Where the last epoch was used up, epoch 0 of the producer id that followed stands for e + 1. The abort of a
-   * transaction in which nothing was written makes sure that what may still be on its way is not let in.
+   * Where the last epoch was used up, epoch 0 of the producer id that followed stands for e + 1. Where an older client
+   * has ended the last transaction, e + 1 is its epoch, and e is any other one. The abort of a transaction in which
+   * nothing was written makes sure that what may still be on its way is not let in.
    */
   private endAndBumpEpoch(
     metadata: TransactionMetadata,
@@ -218,7 +219,10 @@ export class TransactionManager {
     const { transactionalId, isCommit, transactionVersion } = request;
     const { state, producerEpoch } = metadata;
     if (isPrepared(state)) return refused(Errors.CONCURRENT_TRANSACTIONS);
+    // An older client that has ended its transaction has the epoch that follows, and this one is fenced.
+    const wasBumpedByEnd = supportsEpochBump(metadata.clientTransactionVersion);
     const isRotated =
+      wasBumpedByEnd &&
       metadata.previousProducerId === request.producerId &&
       request.producerEpoch === PRODUCER_EPOCH_MAX - 1 &&
       producerEpoch === 0;
@@ -226,7 +230,8 @@ export class TransactionManager {
       return refused(Errors.INVALID_PRODUCER_ID_MAPPING);
     const isComplete =
       state === TransactionState.COMPLETE_COMMIT || state === TransactionState.COMPLETE_ABORT;
-    const isRepeated = isComplete && (isRotated || producerEpoch === request.producerEpoch + 1);
+    const isBumped = wasBumpedByEnd && producerEpoch === request.producerEpoch + 1;
+    const isRepeated = isComplete && (isRotated || isBumped);
     if (isRepeated) {
       const wasCommit = state === TransactionState.COMPLETE_COMMIT;
       if (wasCommit !== isCommit) return refused(Errors.INVALID_TXN_STATE);

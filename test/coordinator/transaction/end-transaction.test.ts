@@ -202,6 +202,17 @@ describe('EndTxn of a client of version 2', () => {
     });
   }
 
+  it('is refused where an older client has the epoch that follows, and has ended its transaction (T8)', async () => {
+    const h = await START['CompleteAbort']!(2);
+    expect(await h.init()).toBe('1000/2');
+    h.markers.outcome = 'written';
+    for (const what of ['commit', 'abort'] as const) {
+      await h.add(producer(1000, 2), [0], { version: 0 });
+      expect(await h.end(producer(1000, 2), what, { version: 0 })).toBe('-1/-1');
+      expect(await h.end(next, what)).toBe('PRODUCER_FENCED');
+    }
+  });
+
   it('is refused to other producers, and for ids that are not there', async () => {
     for (const [state, make] of Object.entries(START)) {
       const h = await make(2);

@@ -191,6 +191,24 @@ export const transactionCases: readonly DifferentialCase[] = [
     },
   },
   {
+    api: EndTxnRequest,
+    minVersion: 5,
+    name: 'where an older client has taken the id over',
+    async run(session) {
+      const [x, p] = await Transactions.initialised(session, EndTxnRequest);
+      const older = x.olderClient();
+      for (const committed of [true, false]) {
+        const next = await older.init(`the older one before ${committed}`);
+        await older.add(`begins before ${committed}`, next, [0]);
+        await older.end(`${committed}`, next, committed);
+        await x.end(`${committed} of the epoch before`, after(next, -1), committed);
+        await x.end(`${!committed} of the epoch before`, after(next, -1), !committed);
+        await x.describe(`after ${committed}`, [x.id]);
+      }
+      await x.end('the first epoch', p, false);
+    },
+  },
+  {
     api: DescribeTransactionsRequest,
     name: 'in several states',
     async run(session) {

@@ -164,6 +164,13 @@ export class Transactions {
     return [other, await other.init(`init of ${suffix}`)];
   }
 
+  /** A client of the first protocol with the same transactional id. */
+  olderClient(): Transactions {
+    const other = new Transactions(this.session, InitProducerIdRequest, this.id);
+    other.topicId = this.topicId;
+    return other;
+  }
+
   private async findCoordinator(): Promise<void> {
     await this.ask(
       FindCoordinatorRequest,

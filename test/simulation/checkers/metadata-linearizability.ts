@@ -24,7 +24,8 @@ const ABSENT: TopicState = { exists: false };
  * A register per topic name. Requests are sent on to the controller, and again if the connection breaks or another
  * controller leads: "it exists already" may therefore mean the call's own first attempt, so it tells no more than that
  * the topic is there then. And what took effect at the first attempt may do so again at the second, where somebody has
- * undone it between the two: a slow call is one more attempt, unheard, which may have come at any time until the answer.
+ * undone it between the two: a slow call is one more attempt, unheard, which may have come at any time until the
+ * answer, and one without an answer at any time.
  */
 const topicModel: Model<TopicState, TopicInput, TopicOutput> = {
   initial: ABSENT,
@@ -106,10 +107,11 @@ function checkTopic(
       input,
       output: isOpen ? undefined : { error: done.error, topicId: done.topicId },
     });
-    if (isOpen || done.atMs - admin.atMs < SENT_TWICE_MS) continue;
-    const name = `${input} by ${admin.process}, ${lateBytes ? 'late' : 'another attempt'}`;
+    if (!isOpen && done.atMs - admin.atMs < SENT_TWICE_MS) continue;
+    const mayBeLate = isOpen || lateBytes;
+    const name = `${input} by ${admin.process}, ${mayBeLate ? 'late' : 'another attempt'}`;
     const call = changes.at(-1)!;
-    if (lateBytes) changes.push({ ...call, name, returnedMs: Number.POSITIVE_INFINITY, output: undefined });
+    if (mayBeLate) changes.push({ ...call, name, returnedMs: Number.POSITIVE_INFINITY, output: undefined });
     else changes.push({ ...call, name, output: UNHEARD });
   }
   if (changes.length === 0) return;

@@ -40,6 +40,17 @@ describe('metadata as registers', () => {
     expect(b.check(checkMetadataLinearizable, EMPTY, RUNNING)).toEqual([]);
   });
 
+  it('a deletion without an answer may have been asked for twice', () => {
+    const b = new HistoryBuilder();
+    b.answer(b.call('a3', { name: 'deleteTopic', topic: 't' }), 'NETWORK_EXCEPTION', { definite: false });
+    const create = (topicId: string) =>
+      b.answer(b.call('a1', { name: 'createTopic', topic: 't' }), 'NONE', { topicId });
+    for (const id of ['A', 'B', 'C']) create(id);
+    expect(b.check(checkMetadataLinearizable, EMPTY, RUNNING)).toEqual([]);
+    create('D');
+    expect(b.check(checkMetadataLinearizable, EMPTY, RUNNING)).toEqual(['M10']);
+  });
+
   it('a deletion that took long may be carried out again, where bytes can be late', () => {
     const b = new HistoryBuilder();
     b.answer(b.call('a1', { name: 'createTopic', topic: 't' }), 'NONE', { topicId: 'A' });
