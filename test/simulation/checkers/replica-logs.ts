@@ -16,7 +16,7 @@ export const checkReplicaLogs: Checker = (history, end, options) => {
   for (const replica of end.replicas) {
     checkOneLog(replica, end.atMs, findings);
     if (isCompacted(replica)) continue;
-    checkSequences(replica, end.atMs, findings);
+    checkSequences(replica, end.atMs, options.lossAllowed, findings);
     const replicas = byPartition.get(replica.partition);
     if (replicas === undefined) byPartition.set(replica.partition, [replica]);
     else replicas.push(replica);
@@ -55,8 +55,16 @@ function checkOneLog(replica: ReplicaAtRest, atMs: number, findings: Findings): 
   }
 }
 
-/** T1: of each producer and epoch the sequences in a log follow each other, each there once. */
-function checkSequences({ node, name, batches }: ReplicaAtRest, atMs: number, findings: Findings): void {
+/**
+ * T1: of each producer and epoch the sequences in a log follow each other, each there once. Where records may be lost
+ * (`mayLose`), so may the snapshot that alone knew a producer whose records had been deleted: then some may lack.
+ */
+function checkSequences(
+  { node, name, batches }: ReplicaAtRest,
+  atMs: number,
+  mayLose: boolean,
+  findings: Findings,
+): void {
   const producers = new Map<string, { epoch: number; next: number }>();
   for (const batch of batches) {
     if (batch.producerId < 0 || batch.isControl) continue;
@@ -66,7 +74,8 @@ function checkSequences({ node, name, batches }: ReplicaAtRest, atMs: number, fi
     if (known !== undefined && batch.producerEpoch < known.epoch) {
       findings.add('T3', atMs, `${where}: producer epoch ${batch.producerEpoch} after ${known.epoch}`);
     } else if (known !== undefined && batch.producerEpoch === known.epoch) {
-      if (batch.baseSequence !== known.next)
+      const isGap = batch.baseSequence > known.next;
+      if (batch.baseSequence !== known.next && !(isGap && mayLose))
         findings.add('T1', atMs, `${where}: sequence ${batch.baseSequence} where ${known.next} follows`);
     } else if (known !== undefined && batch.baseSequence !== 0) {
       findings.add(
