@@ -10,7 +10,7 @@ import { FileHandleCache } from './file-handle-cache.ts';
 import { IndexMemory } from './index-memory.ts';
 import { FutureLogs } from './future-logs.ts';
 import { describeLogDir, type LogDirDescription } from './log-dir-description.ts';
-import { LogDirectories } from './log-directories.ts';
+import { type CheckpointKind, LogDirectories } from './log-directories.ts';
 import type { LogDirectory } from './log-directory.ts';
 import { loadLogDirectory } from './log-directory-loader.ts';
 import type { LogEnvironment } from './log-environment.ts';
@@ -116,8 +116,8 @@ export class LogManager {
       writer: new LogWriter(runtime.timers, options.writeMode ?? 'synchronous'),
       producerIdExpirationMs: options.producerIdExpirationMs ?? (() => 86_400_000),
       verifiesTransactions: options.verifiesTransactions ?? (() => false),
-      writeCleanerCheckpoint: logDir => this.writeCleanerCheckpoint(logDir),
-      writeRecoveryPoints: logDir => this.directories.checkpoint('writeRecoveryPoints', new Set([logDir])),
+      writeCleanerCheckpoint: logDir => this.checkpointOf('writeCleanerOffsets', logDir),
+      writeRecoveryPoints: logDir => this.checkpointOf('writeRecoveryPoints', logDir),
       verifyChecksumsOnRead: options.verifyChecksumsOnRead ?? false,
     };
     this.directories = new LogDirectories(
@@ -149,17 +149,13 @@ export class LogManager {
       },
       mayBeCleaned: (log: UnifiedLog) =>
         registry.get(log.topicPartition) === log && registry.get(log.topicPartition, true) === undefined,
-      writeCheckpoint: (logDir: string) => this.writeCleanerCheckpoint(logDir),
+      writeCheckpoint: (logDir: string) => this.checkpointOf('writeCleanerOffsets', logDir),
     };
     return new LogCleaner(this.environment, logs, config);
   }
 
-  private writeCleanerCheckpoint(logDir: string): void {
-    const directory = this.directories.find(logDir);
-    if (directory === undefined) return;
-    this.directories.guarded(directory, () =>
-      directory.writeCleanerOffsets(this.registry.checkpointedIn(logDir)),
-    );
+  private checkpointOf(kind: CheckpointKind, logDir: string): void {
+    this.directories.checkpoint(kind, new Set([logDir]));
   }
 
   // Start.
@@ -184,7 +180,7 @@ export class LogManager {
         // What was cut from a log by its recovery may not count as synced when it is written again.
         const logs = this.registry.checkpointedIn(directory.path);
         if (logs.some(log => log.checkpointedRecoveryPoint > log.recoveryPoint)) {
-          this.directories.checkpoint('writeRecoveryPoints', new Set([directory.path]));
+          this.checkpointOf('writeRecoveryPoints', directory.path);
         }
       } catch (error) {
         this.logger.error('a log directory cannot be loaded', { logDir: directory.path, error });

@@ -30,6 +30,9 @@ import { drawTransactions, type TransactionPlan } from './transaction-plan.ts';
 /** By these, bytes that a system has taken for sending arrive when their sender has long given up the connection. */
 const HOLDING_BYTES: readonly FaultKind[] = ['isolate', 'lateBytes', 'oneWay', 'pause', 'split', 'stall'];
 
+/** Whether a broker may serve what its disk has damaged. */
+const meetsDamage = ({ options }: WorldView): boolean => options.faults.has('rot');
+
 /** Makes a client by its name, of the data topics if no others are named. */
 type ClientMaker = (name: string, topics?: readonly string[]) => ClusterClient;
 
@@ -38,8 +41,7 @@ export function createWorkload(world: WorldView): Workload {
   const history = new History(() => world.nowMs);
   const racks = world.options.nodes.flatMap(({ rack }) => (rack === undefined ? [] : [rack]));
   const { minInsyncReplicas, segmentBytes } = world.options;
-  const meetsDamage = world.options.faults.has('rot');
-  const bounds = { minInsyncReplicas, segmentBytes, racks, meetsDamage };
+  const bounds = { minInsyncReplicas, segmentBytes, racks, meetsDamage: meetsDamage(world) };
   const swarm = drawSwarm(world.randomFor('swarm'), bounds);
   const probe = new Probe(world, history);
   const dataTopics = swarm.dataTopics.map(({ topic }) => topic);
@@ -121,11 +123,7 @@ function makeClients(world: WorldView, swarm: Swarm, history: History, makeClien
   );
   const mayLose = world.options.lossAllowed || world.options.uncleanElection;
   const last = new FinalReader(
-    new SimConsumer(
-      makeClient('final-reader'),
-      finalConsumer(dataTopics, world.options.faults.has('rot')),
-      history,
-    ),
+    new SimConsumer(makeClient('final-reader'), finalConsumer(dataTopics, meetsDamage(world)), history),
     writers,
     () => (mayLose ? new Map() : acknowledgedEnds(history)),
   );
@@ -154,7 +152,7 @@ function transactionalClients(
       topic,
       thinkMs: 20,
       mayLose: producers.some(({ mayLose }) => mayLose),
-      meetsDamage: world.options.faults.has('rot'),
+      meetsDamage: meetsDamage(world),
     },
     history,
     Promise.all(writers.map(({ whenStopped }) => whenStopped)),
